@@ -1,0 +1,24 @@
+//go:build ignore
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/* Fixed for the program's life: set by the loader before load, so that the verifier removes what is not used. */
+#pragma once
+
+#include "layout.h"
+
+/* Which table of a family: the one in use, or the one that an upgrade is importing from. */
+enum table {
+	TABLE_CURRENT = 0,
+	TABLE_PREVIOUS = 1,
+	TABLES = 2,
+};
+
+struct config {
+	struct layout layouts[TABLES][FAMILIES];
+	__u64 seed;	  /* of the bucket hash: random per host, kept as long as the table */
+	__u32 tick_shift; /* tick = jiffies >> tick_shift: about a second */
+	__u8 weak_order;  /* 1: loads may pass loads on this CPU */
+	__u8 previous;	  /* 1: there is a previous table */
+	__u8 pad[2];
+};
+
+const volatile struct config CONFIG;

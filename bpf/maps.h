@@ -1,0 +1,232 @@
+//go:build ignore
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * Every map. max_entries of the flow tables are set by the loader from max_flows. What the daemon configures is read-only
+ * to the program, but for what the daemon maps to write: the kernel refuses a writable mapping of such a map.
+ */
+#pragma once
+
+#include "layout.h"
+#include "reasons.h"
+
+/* Listeners by VIP, port and protocol. Written by the daemon, read for every packet that the filter lets through. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct listener_key4);
+	__type(value, struct listener);
+} listeners4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct listener_key6);
+	__type(value, struct listener);
+} listeners6 SEC(".maps");
+
+/* Backend sockets of nat services, by the source of a reply. Written by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct listener_key4);
+	__type(value, struct reply);
+} replies4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct listener_key6);
+	__type(value, struct reply);
+} replies6 SEC(".maps");
+
+/* {VIP, protocol} by VIP id. Written by the daemon, read by the sweeper, which counts sessions of listeners. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__uint(max_entries, MAX_VIPS);
+	__type(key, __u32);
+	__type(value, struct vip);
+} vips SEC(".maps");
+
+/* Services by index. The daemon flips one by a store to its steer word; read once a flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SERVICES);
+	__type(key, __u32);
+	__type(value, struct service);
+} services SEC(".maps");
+
+/* Generations by index. The daemon's notebook: no program reads it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_GENERATIONS);
+	__type(key, __u32);
+	__type(value, struct generation);
+} generations SEC(".maps");
+
+/* Backends by id, one array a family: a backend with two addresses has one id and a line in each. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct backend);
+} backends4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct backend);
+} backends6 SEC(".maps");
+
+/* The inner map of maglev: element 0 is the table's size, each later one holds four backend ids. */
+struct maglev_table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+};
+
+/* Maglev tables by generation index * FAMILIES + family. Replaced whole by the daemon, read once a flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAX_GENERATIONS * FAMILIES);
+	__type(key, __u32);
+	__array(values, struct maglev_table);
+} maglev SEC(".maps");
+
+/* The flow tables and their cold records. Written by the program only; mapped by the daemon to read. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct line4);
+} flows4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct line6);
+} flows6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cold);
+} cold4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cold);
+} cold6 SEC(".maps");
+
+/* The tables that an upgrade imports from; one line each while there is none. The loader sets their sizes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct line4);
+} previous_flows4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct line6);
+} previous_flows6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cold);
+} previous_cold4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cold);
+} previous_cold6 SEC(".maps");
+
+/* Striped locks by the hash of a flow. Only packets on a miss take them; the sweeper never does. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, STRIPES);
+	__type(key, __u32);
+	__type(value, struct stripe);
+} stripes SEC(".maps");
+
+/* Packets by reason: every verdict that is not a plain forward, and events that are worth a count. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, REASONS);
+	__type(key, enum reason);
+	__type(value, __u64);
+} reasons SEC(".maps");
+
+/* Per generation index: packets forwarded, sessions begun. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_GENERATIONS);
+	__type(key, __u32);
+	__type(value, struct counters);
+} generation_counters SEC(".maps");
+
+/* Sessions by backend id, VIP id and listener id, as the sweep that runs finds them. Zeroed by the daemon before one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct sessions);
+} session_counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_VIPS);
+	__type(key, __u32);
+	__type(value, __u64);
+} vip_counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_LISTENERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} listener_counts SEC(".maps");
+
+/* Interfaces that the program is attached to, by index modulo MAX_IFACES. Written by the daemon through mmap. */
+struct iface ifaces[MAX_IFACES];
+
+/*
+ * One bit for each address that a packet of ours may be sent to (VIPs) or come from (backends of nat services). A
+ * packet that hits no bit is not ours: a load instead of a hash lookup. Written by the daemon through mmap.
+ */
+__u64 address_filter[FILTER_WORDS];
+
+/* 1 while an upgrade moves links: new flows are pinned in the previous table, which both programs know. */
+__u32 pin_previous;

@@ -1,0 +1,456 @@
+//go:build ignore
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * The miss: under the stripe of the flow, look again; else take a slot, steer, write the key and publish.
+ *
+ * The order of the steps is the protocol: claim, then read which generation is live, then write the key, then publish.
+ * A slot is only ever changed by a compare-and-swap of the meta word that was read, so the sweeper, which takes no
+ * stripe, and packets of other flows, which hold other stripes, cannot be overwritten.
+ *
+ * What may make room for a new flow, best first: free or expired, closing, the oldest half-open, the oldest young, in
+ * the candidate lines; then the same in the overflow. Established flows never.
+ */
+#pragma once
+
+#include "count.h"
+#include "flowtable.h"
+#include "lifecycle.h"
+#include "steer.h"
+
+enum {
+	STRIPE_SPINS = 512,
+	PIN_ATTEMPTS = 4,
+	LINES_ALL = LINES_MAIN + LINES_STASH,
+	NO_SLOT = 0xffffffff,
+	RANK_CLASS_SHIFT = 32,
+};
+
+enum pin_result {
+	PIN_FOUND,  /* the flow has a pin: call.index and call.table say where */
+	PIN_PINNED, /* call.backend is its pin now */
+	PIN_LOOSE,  /* call.backend, without a pin */
+	PIN_DROP,   /* call.backend is the drop reason */
+};
+
+/* A packet on its way to a backend: what it is, and where its pin was found. */
+struct call {
+	struct flow_id id;
+	struct transport t;
+	__u64 last_hop; /* the cold record's mac and iface as one word */
+	__u32 now;
+	__u16 service;
+	__u8 forwarding;
+	__u8 fresh;	  /* a new session: an entry that is there is not its pin */
+	enum table table; /* out, by a miss */
+	__u32 index;
+	__u32 backend;
+};
+
+/* A pass over the candidate lines. */
+struct scan {
+	__u64 own_meta;
+	__u32 own; /* the flow's own slot, expired or not */
+	__u32 best;
+	__u64 best_meta;
+	__u64 best_rank;
+};
+
+struct slot {
+	__u64 *meta;
+	__u64 *k0;
+	__u64 *k1;
+	__u64 *k2;
+};
+
+static __always_inline void slot_in(void *line, const enum table table, const enum family family, __u32 s,
+				    struct slot *slot)
+{
+	const volatile struct layout *l = &CONFIG.layouts[table][family];
+
+	slot->meta = line + l->meta_off + s * l->meta_stride;
+	slot->k0 = line + l->key_off[0] + s * l->key_stride[0];
+	if (family == FAMILY_IPV6) {
+		slot->k1 = line + l->key_off[1] + s * l->key_stride[1];
+		slot->k2 = line + l->key_off[2] + s * l->key_stride[2];
+	}
+}
+
+static __always_inline bool slot_at(const enum table table, const enum family family, __u32 index, struct slot *slot)
+{
+	void *line = line_at(table, family, index / SLOTS);
+
+	if (!line)
+		return false;
+	slot_in(line, table, family, index % SLOTS, slot);
+	return true;
+}
+
+static __always_inline bool slot_is(const enum family family, const struct slot *slot, __u64 meta,
+				    const struct flow_id *id)
+{
+	if (*slot->k0 != id->key[0])
+		return false;
+	if (family == FAMILY_IPV4)
+		return !rule(RULE_VIP) || meta_tag(meta) == id->vip;
+	return *slot->k1 == id->key[1] && *slot->k2 == id->key[2];
+}
+
+static __always_inline bool flow_expired(const enum family family, __u64 meta, __u8 proto, __u32 now)
+{
+	struct backend *be = backend_of(family, meta_backend(meta));
+	__u32 which = timeout_of(meta_state(meta), proto);
+
+	return !be || (which < TIMEOUTS && meta_silence(meta, now) > be->timeouts[which]);
+}
+
+/* Other flows' protocol is not in their slot: their VIP id tells it. */
+static __always_inline __u8 slot_proto(const enum family family, const struct slot *slot, __u64 meta)
+{
+	__u32 vip = family == FAMILY_IPV4 ? meta_tag(meta) : (__u32)*slot->k0;
+	struct vip *v = bpf_map_lookup_elem(&vips, &vip);
+
+	return v ? v->proto : IPPROTO_TCP;
+}
+
+static __always_inline bool stripe_take(__u64 *held)
+{
+	__u32 i;
+
+	if (!rule(RULE_LOCK))
+		return true;
+	for (i = 0; i < STRIPE_SPINS; i++)
+		if (!__sync_val_compare_and_swap(held, 0, 1))
+			return true;
+	return false;
+}
+
+static __always_inline void stripe_release(__u64 *held)
+{
+	if (rule(RULE_LOCK))
+		__sync_lock_test_and_set(held, 0);
+}
+
+/*
+ * Free slots, best first: the first line while it has two; then the emptiest of the other three; the rest of the first
+ * line. That keeps nearly every flow in its first line and the overflow idle up to max_flows.
+ */
+static __always_inline __u64 rank_free(__u32 line, __u32 used)
+{
+	if (line == 0)
+		return used < SLOTS - 1 ? 0 : 8 * SLOTS;
+	return 1 + used * LINES_MAIN + line;
+}
+
+/* Looks for the flow itself and for the best free slot. */
+static __always_inline void scan_free(const enum table table, const enum family family, const struct flow_id *id,
+				      struct scan *scan)
+{
+	__u32 i, s;
+
+	scan->own = scan->best = NO_SLOT;
+	scan->best_rank = ~0ULL;
+	for (i = 0; i < LINES_ALL; i++) {
+		__u32 line = candidate(&CONFIG.layouts[table][family], id->hash, i);
+		__u32 used = 0, free = NO_SLOT;
+		void *at = line_at(table, family, line);
+		__u64 free_meta = 0;
+
+		if (!at)
+			return;
+		for (s = 0; s < SLOTS; s++) {
+			struct slot slot;
+			__u64 meta;
+
+			slot_in(at, table, family, s, &slot);
+			meta = load_meta(slot.meta);
+			if (meta_state(meta) == FLOW_FREE) {
+				free = line * SLOTS + s;
+				free_meta = meta;
+				continue;
+			}
+			used++;
+			if (!meta_published(meta) || !slot_is(family, &slot, meta, id))
+				continue;
+			scan->own = line * SLOTS + s;
+			scan->own_meta = meta;
+			return;
+		}
+		if (i < LINES_MAIN && free != NO_SLOT && rank_free(i, used) < scan->best_rank) {
+			scan->best_rank = rank_free(i, used);
+			scan->best = free;
+			scan->best_meta = free_meta;
+		}
+	}
+}
+
+/* How well a taken slot can make room: class, then age. ~0: not at all. */
+static __always_inline __u64 rank_victim(const enum family family, const struct slot *slot, __u64 meta, __u32 now)
+{
+	__u32 newness = TICK_MASK - meta_silence(meta, now);
+
+	switch (meta_state(meta)) {
+	case FLOW_FREE:
+		return 0;
+	case FLOW_CLAIMED:
+		return ~0ULL;
+	}
+	if (flow_expired(family, meta, slot_proto(family, slot, meta), now))
+		return 1;
+	switch (meta_state(meta)) {
+	case FLOW_CLOSING:
+		return 1ULL << RANK_CLASS_SHIFT | newness;
+	case FLOW_HALF_OPEN:
+		return 2ULL << RANK_CLASS_SHIFT | newness;
+	case FLOW_YOUNG:
+		return 3ULL << RANK_CLASS_SHIFT | newness;
+	}
+	return ~0ULL;
+}
+
+/* No free slot in the candidate lines: the best one that can be replaced there, or in the overflow. */
+static __always_inline void scan_victim(const enum table table, const enum family family, const struct flow_id *id,
+					__u32 now, struct scan *scan)
+{
+	__u32 i, s;
+
+	for (i = 0; i < LINES_ALL; i++) {
+		__u32 line = candidate(&CONFIG.layouts[table][family], id->hash, i);
+		void *at = line_at(table, family, line);
+
+		if (!at || (i == LINES_MAIN && scan->best != NO_SLOT))
+			return;
+		for (s = 0; s < SLOTS; s++) {
+			struct slot slot;
+			__u64 meta, rank;
+
+			slot_in(at, table, family, s, &slot);
+			meta = load_meta(slot.meta);
+			rank = rank_victim(family, &slot, meta, now);
+			if (rank >= scan->best_rank)
+				continue;
+			scan->best_rank = rank;
+			scan->best = line * SLOTS + s;
+			scan->best_meta = meta;
+		}
+	}
+}
+
+/* Global functions, here and below: verified once each, however many paths lead to them. They return 0. */
+__noinline int scan_free4(struct call *call, struct scan *scan)
+{
+	if (call && scan)
+		scan_free(TABLE_CURRENT, FAMILY_IPV4, &call->id, scan);
+	return 0;
+}
+
+__noinline int scan_free6(struct call *call, struct scan *scan)
+{
+	if (call && scan)
+		scan_free(TABLE_CURRENT, FAMILY_IPV6, &call->id, scan);
+	return 0;
+}
+
+__noinline int scan_victim4(struct call *call, struct scan *scan)
+{
+	if (call && scan)
+		scan_victim(TABLE_CURRENT, FAMILY_IPV4, &call->id, call->now, scan);
+	return 0;
+}
+
+__noinline int scan_victim6(struct call *call, struct scan *scan)
+{
+	if (call && scan)
+		scan_victim(TABLE_CURRENT, FAMILY_IPV6, &call->id, call->now, scan);
+	return 0;
+}
+
+static __always_inline void count_replaced(__u64 meta, bool expired)
+{
+	if (expired)
+		return;
+	switch (meta_state(meta)) {
+	case FLOW_CLOSING:
+		count(EVENT_REPLACED_CLOSING);
+		break;
+	case FLOW_HALF_OPEN:
+		count(EVENT_REPLACED_HALF_OPEN);
+		break;
+	case FLOW_YOUNG:
+		count(EVENT_REPLACED_YOUNG);
+		break;
+	}
+}
+
+static __always_inline __u32 next_claim(const enum family family, __u64 meta)
+{
+	if (family == FAMILY_IPV4 || !rule(RULE_CLAIMS))
+		return 0;
+	return meta_tag(meta) + 1;
+}
+
+static __always_inline void count_pin(struct call *call, const struct choice *c)
+{
+	struct counters *n = counters_of(c->generation);
+
+	if (!n)
+		return;
+	if (c->orphan)
+		n->orphans++;
+	else
+		n->new_sessions++;
+}
+
+/* No slot. The live generation serves it unpinned; but while one drains a SYN must not begin what can't be kept. */
+static __always_inline int go_loose(const enum family family, struct call *call)
+{
+	struct choice c = steer(call->service, family, call->id.key, is_midstream(&call->t));
+	struct counters *n = counters_of(c.generation);
+
+	if (!c.backend || !n) {
+		call->backend = DROP_NO_GENERATION;
+		return PIN_DROP;
+	}
+	if (c.draining && !is_midstream(&call->t) && call->t.proto == IPPROTO_TCP) {
+		call->backend = DROP_TABLE_FULL;
+		return PIN_DROP;
+	}
+	n->unpinned++;
+	n->last_unpinned = call->now;
+	count(EVENT_UNPINNED);
+	call->backend = c.backend;
+	return PIN_LOOSE;
+}
+
+__noinline int loose4(struct call *call)
+{
+	return call ? go_loose(FAMILY_IPV4, call) : PIN_DROP;
+}
+
+__noinline int loose6(struct call *call)
+{
+	return call ? go_loose(FAMILY_IPV6, call) : PIN_DROP;
+}
+
+/* The slot is claimed: nobody else changes it. */
+static __always_inline int write_pin(const enum table table, const enum family family, struct call *call,
+				     const struct slot *slot, __u64 claimed, __u32 index)
+{
+	struct choice c = steer(call->service, family, call->id.key, is_midstream(&call->t));
+	struct cold *cold = cold_at(table, family, index);
+	__u64 pinned;
+
+	stall(STALL_PUBLISH);
+	if (!c.backend || !cold) {
+		__sync_val_compare_and_swap(slot->meta, claimed, claimed & META_TAG);
+		call->backend = DROP_NO_GENERATION;
+		return PIN_DROP;
+	}
+	*(volatile __u64 *)slot->k0 = call->id.key[0];
+	if (family == FAMILY_IPV6) {
+		*(volatile __u64 *)slot->k1 = call->id.key[1];
+		*(volatile __u64 *)slot->k2 = call->id.key[2];
+	}
+	cold->start = call->now;
+	cold->fin_seq = fin_end(&call->t);
+	*(__u64 *)cold->mac = call->last_hop;
+	pinned = meta_make(first_state(&call->t), family == FAMILY_IPV4 ? call->id.vip : meta_tag(claimed), c.backend,
+			   call->now);
+	if (call->t.flags & TCP_FIN)
+		pinned |= META_FIN;
+	if (__sync_val_compare_and_swap(slot->meta, claimed, pinned) != claimed)
+		count(EVENT_PUBLISH_LOST);
+	count_pin(call, &c);
+	if (index >= CONFIG.layouts[table][family].lines * SLOTS)
+		count(EVENT_OVERFLOW);
+	call->backend = c.backend;
+	return PIN_PINNED;
+}
+
+/* Takes the slot that scan chose. Returns -1 when another CPU was faster. */
+static __always_inline int claim(const enum table table, const enum family family, struct call *call, __u32 index,
+				 __u64 meta)
+{
+	__u64 claimed = meta_make(FLOW_CLAIMED, next_claim(family, meta), 0, 0);
+	struct slot slot;
+
+	if (!slot_at(table, family, index, &slot))
+		return -1;
+	if (__sync_val_compare_and_swap(slot.meta, meta, claimed) != meta) {
+		count(EVENT_CAS_LOST);
+		return -1;
+	}
+	return write_pin(table, family, call, &slot, claimed, index);
+}
+
+__noinline int claim4(struct call *call, __u32 index, __u64 meta)
+{
+	return call ? claim(TABLE_CURRENT, FAMILY_IPV4, call, index, meta) : -1;
+}
+
+__noinline int claim6(struct call *call, __u32 index, __u64 meta)
+{
+	return call ? claim(TABLE_CURRENT, FAMILY_IPV6, call, index, meta) : -1;
+}
+
+static __always_inline int take(const enum family family, struct call *call, __u32 index, __u64 meta)
+{
+	return family == FAMILY_IPV4 ? claim4(call, index, meta) : claim6(call, index, meta);
+}
+
+/* Under the stripe, once. Returns -1 to try again. */
+static __always_inline int pin_once(const enum table table, const enum family family, struct call *call)
+{
+	struct scan scan = {};
+
+	if (family == FAMILY_IPV4)
+		scan_free4(call, &scan);
+	else
+		scan_free6(call, &scan);
+	if (scan.own != NO_SLOT && rule(RULE_OWN_SLOT)) {
+		if (!call->fresh && !flow_expired(family, scan.own_meta, call->t.proto, call->now)) {
+			call->table = table;
+			call->index = scan.own;
+			return PIN_FOUND;
+		}
+		return take(family, call, scan.own, scan.own_meta);
+	}
+	if (scan.best == NO_SLOT) {
+		if (family == FAMILY_IPV4)
+			scan_victim4(call, &scan);
+		else
+			scan_victim6(call, &scan);
+		if (scan.best == NO_SLOT)
+			return family == FAMILY_IPV4 ? loose4(call) : loose6(call);
+		count_replaced(scan.best_meta, scan.best_rank <= 1);
+	}
+	return take(family, call, scan.best, scan.best_meta);
+}
+
+static __always_inline int pin(const enum family family, struct call *call)
+{
+	__u32 which = (__u32)(call->id.hash >> 16) % STRIPES, i;
+	struct stripe *stripe = bpf_map_lookup_elem(&stripes, &which);
+	int result = -1;
+
+	if (!stripe || !stripe_take(&stripe->held)) {
+		call->backend = DROP_STRIPE_BUSY;
+		return PIN_DROP;
+	}
+	for (i = 0; i < PIN_ATTEMPTS && result < 0; i++)
+		result = pin_once(TABLE_CURRENT, family, call);
+	stripe_release(&stripe->held);
+	if (result >= 0)
+		return result;
+	call->backend = DROP_STRIPE_BUSY;
+	return PIN_DROP;
+}
+
+__noinline int pin4(struct call *call)
+{
+	return call ? pin(FAMILY_IPV4, call) : PIN_DROP;
+}
+
+__noinline int pin6(struct call *call)
+{
+	return call ? pin(FAMILY_IPV6, call) : PIN_DROP;
+}

@@ -1,0 +1,166 @@
+//go:build ignore
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * From a listener's packet to the id of its backend: the pin when there is one, else a new pin. The plain hit of an
+ * established flow, which is nearly every packet, ends in backend_for() itself; the rest
+ * are global functions, which the verifier looks at once each.
+ */
+#pragma once
+
+#include "pin.h"
+
+enum { SERVE_ATTEMPTS = 4 };
+
+static __always_inline bool find(const enum family family, const struct flow_id *id, struct hit *hit)
+{
+	return family == FAMILY_IPV4 ? find4(id, hit) : find6(id, hit);
+}
+
+static __always_inline __u32 reuse_after(__u32 service)
+{
+	struct service *svc = bpf_map_lookup_elem(&services, &service);
+
+	return svc ? svc->reuse_after : ~0U;
+}
+
+static __always_inline void count_reopened(const struct backend *be)
+{
+	struct counters *n = counters_of(be->generation);
+
+	if (n)
+		n->reopened++;
+}
+
+static __always_inline bool swap_meta(const struct hit *hit, __u64 next)
+{
+	if (!rule(RULE_CAS_SEEN)) {
+		*(volatile __u64 *)hit->meta = next;
+		return true;
+	}
+	if (__sync_val_compare_and_swap(hit->meta, hit->word, next) == hit->word)
+		return true;
+	count(EVENT_CAS_LOST);
+	return false;
+}
+
+enum touch {
+	TOUCH_DONE,
+	TOUCH_AGAIN, /* another CPU changed the word */
+	TOUCH_MISS,  /* expired, or this is a new session */
+};
+
+/* Everything but the plain hit: a flag, a flow not yet established, a tick that has passed. */
+static __always_inline enum touch touch(const enum table table, const enum family family, struct call *call,
+					const struct hit *hit, const struct backend *be, enum direction from)
+{
+	__u32 which = timeout_of(meta_state(hit->word), call->t.proto);
+	struct cold *cold;
+	struct step step;
+
+	if (which >= TIMEOUTS || meta_silence(hit->word, call->now) > be->timeouts[which])
+		return TOUCH_MISS;
+	cold = cold_at(table, family, hit->index);
+	if (!cold)
+		return TOUCH_MISS;
+	step = flow_step(hit->word, &call->t, from, call->now, call->forwarding,
+			 meta_state(hit->word) == FLOW_CLOSING ? cold->fin_seq : 0,
+			 is_open(&call->t) ? reuse_after(be->service) : 0);
+	if (step.new_session) {
+		call->fresh = 1;
+		return TOUCH_MISS;
+	}
+	if (step.reopened)
+		count_reopened(be);
+	if (step.fin)
+		cold->fin_seq = step.fin_seq;
+	if (step.meta == hit->word)
+		return TOUCH_DONE;
+	if (from == FROM_CLIENT && call->forwarding == FORWARDING_NAT && *(__u64 *)cold->mac != call->last_hop)
+		*(__u64 *)cold->mac = call->last_hop;
+	return swap_meta(hit, step.meta) ? TOUCH_DONE : TOUCH_AGAIN;
+}
+
+/* Nothing to change: established, no flag, and seen is of this tick. */
+static __always_inline bool plain(const struct hit *hit, const struct call *call)
+{
+	return meta_state(hit->word) == FLOW_ESTABLISHED && meta_seen(hit->word) == call->now &&
+	       !(call->t.flags & (TCP_SYN | TCP_FIN | TCP_RST));
+}
+
+/*
+ * No hit in the candidate lines. Returns a backend id, a drop reason as a negative number, or 0 to look again.
+ * A pin found under the stripe (in the overflow, or made by another CPU meanwhile) is touched here.
+ */
+static __always_inline int miss(const enum family family, struct call *call)
+{
+	int result = family == FAMILY_IPV4 ? pin4(call) : pin6(call);
+	struct backend *be;
+	struct slot slot;
+	struct hit hit;
+
+	if (result == PIN_DROP)
+		return -(int)call->backend;
+	if (result != PIN_FOUND)
+		return call->backend;
+	if (!slot_at(TABLE_CURRENT, family, call->index, &slot))
+		return 0;
+	hit.meta = slot.meta;
+	hit.word = load_meta(slot.meta);
+	hit.index = call->index;
+	if (!meta_published(hit.word) || !slot_is(family, &slot, hit.word, &call->id) ||
+	    load_meta(slot.meta) != hit.word)
+		return 0;
+	be = backend_of(family, meta_backend(hit.word));
+	if (!be || touch(TABLE_CURRENT, family, call, &hit, be, FROM_CLIENT) != TOUCH_DONE)
+		return 0;
+	return meta_backend(hit.word);
+}
+
+/* All but the plain hit: look, touch, pin, and begin anew where another CPU was faster. Returns as backend_for(). */
+static __always_inline int settle(const enum family family, struct call *call)
+{
+	int i, id;
+
+	for (i = 0; i < SERVE_ATTEMPTS; i++) {
+		struct backend *be;
+		struct hit hit;
+
+		if (rule(RULE_PIN) && !call->fresh && find(family, &call->id, &hit)) {
+			be = backend_of(family, meta_backend(hit.word));
+			if (!be)
+				return -DROP_BAD_MAP;
+			switch (touch(TABLE_CURRENT, family, call, &hit, be, FROM_CLIENT)) {
+			case TOUCH_DONE:
+				return meta_backend(hit.word);
+			case TOUCH_AGAIN:
+				continue;
+			case TOUCH_MISS:
+				break;
+			}
+		}
+		id = miss(family, call);
+		if (id)
+			return id;
+	}
+	return -DROP_STRIPE_BUSY;
+}
+
+__noinline int settle4(struct call *call)
+{
+	return call ? settle(FAMILY_IPV4, call) : -DROP_BAD_MAP;
+}
+
+__noinline int settle6(struct call *call)
+{
+	return call ? settle(FAMILY_IPV6, call) : -DROP_BAD_MAP;
+}
+
+/* The backend of a client's packet: its id, or a drop reason as a negative number. */
+static __always_inline int backend_for(const enum family family, struct call *call)
+{
+	struct hit hit;
+
+	if (rule(RULE_PIN) && find(family, &call->id, &hit) && plain(&hit, call))
+		return meta_backend(hit.word);
+	return family == FAMILY_IPV4 ? settle4(call) : settle6(call);
+}

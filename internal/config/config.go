@@ -1,0 +1,128 @@
+// Package config reads the one YAML file that says what ebbtide shall do.
+//
+// The file is desired state. It never says which colour is live: the kernel
+// and the state file do. A file is taken whole or not at all, and every
+// mistake in it is reported with its file, line, field and reason.
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// What one file may hold. Backend ids have to fit over all generations, those
+// that drain included, and the data path's tables are sized for these.
+const (
+	MaxServices  = 1_000
+	MaxListeners = 10_000
+	MaxBackends  = 65_000
+
+	// MaxListenerPorts bounds the ports of all listeners, each port of a
+	// range counted. MaxReplySockets bounds the nat sockets by which replies
+	// are known: a backend address for each port of each listener of its
+	// family. The data path has an entry for each of both.
+	MaxListenerPorts = 1_000_000
+	MaxReplySockets  = 1_000_000
+)
+
+// What max_flows may be, and what it is when the file does not say.
+const (
+	MinMaxFlows     = 1 << 10
+	MaxMaxFlows     = 1 << 26
+	DefaultMaxFlows = 1_000_000
+)
+
+// maxFileSize is far over what the largest allowed configuration needs.
+const maxFileSize = 32 << 20
+
+// Config is one checked configuration file with all defaults filled in.
+type Config struct {
+	Interfaces   []string
+	MaxFlows     uint32
+	VIPAddresses VIPAddresses
+	XDPMode      XDPMode
+	Services     []Service // sorted by name
+
+	file  string
+	lines map[string]int
+}
+
+// Load reads and checks the file at path. Mistakes in the file are returned
+// as [Errors]; a file that can't be read is returned as the error of os.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse checks data as the configuration file called name, which is used in
+// messages only. Every error it returns is an [Errors].
+func Parse(name string, data []byte) (*Config, error) {
+	d := &decoder{file: name, lines: map[string]int{}}
+	if root, ok := d.document(data); ok {
+		cfg := d.config(root)
+		if len(d.errs) == 0 {
+			return cfg, nil
+		}
+	}
+	return nil, d.sorted()
+}
+
+// Service returns the service called name.
+func (c *Config) Service(name string) (Service, bool) {
+	for _, s := range c.Services {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Service{}, false
+}
+
+// Mistake is an error about field of this configuration, for a rule that the
+// file alone can't break, such as a new version in the live colour. It has the
+// line of field, or of the nearest known field around it.
+func (c *Config) Mistake(field, reason string) *Error {
+	e := &Error{File: c.file, Field: field, Reason: reason}
+	for near := field; near != "" && e.Line == 0; near = parentField(near) {
+		e.Line = c.lines[near]
+	}
+	return e
+}
+
+func (d *decoder) config(root value) *Config {
+	cfg := &Config{
+		MaxFlows:     DefaultMaxFlows,
+		VIPAddresses: VIPAddressesHost,
+		XDPMode:      XDPNative,
+		file:         d.file,
+		lines:        d.lines,
+	}
+	fields, ok := root.mapping("interfaces", "max_flows", "vip_addresses", "xdp", "services")
+	if !ok {
+		return cfg
+	}
+	if v, ok := fields.need("interfaces"); ok {
+		cfg.Interfaces = v.interfaces()
+	}
+	if v, ok := fields.get("max_flows"); ok {
+		cfg.MaxFlows, _ = v.number(MinMaxFlows, MaxMaxFlows)
+	}
+	if v, ok := fields.get("vip_addresses"); ok {
+		cfg.VIPAddresses, _ = oneOf(v, VIPAddressesHost, VIPAddressesNone)
+	}
+	if v, ok := fields.get("xdp"); ok {
+		cfg.XDPMode, _ = oneOf(v, XDPNative, XDPGeneric)
+	}
+	if v, ok := fields.need("services"); ok {
+		cfg.Services = v.services()
+	}
+	return cfg
+}

@@ -1,0 +1,140 @@
+package maps
+
+import (
+	"iter"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/ebbtide/ebbtide/bpf"
+)
+
+// FlowState is the state of a flow entry.
+type FlowState = bpf.ProgramFlowState
+
+const (
+	Free        = bpf.ProgramFlowStateFLOW_FREE
+	Claimed     = bpf.ProgramFlowStateFLOW_CLAIMED
+	HalfOpen    = bpf.ProgramFlowStateFLOW_HALF_OPEN
+	Young       = bpf.ProgramFlowStateFLOW_YOUNG
+	Established = bpf.ProgramFlowStateFLOW_ESTABLISHED
+	Closing     = bpf.ProgramFlowStateFLOW_CLOSING
+)
+
+// StateName is a state's name in the CLI, the API and metrics.
+func StateName(s FlowState) string {
+	return [...]string{"free", "claimed", "half-open", "young", "established", "closing"}[s]
+}
+
+// Flow is one flow entry, decoded.
+type Flow struct {
+	Family  Family
+	Slot    uint32 // in its table; of its cold record too
+	Client  netip.AddrPort
+	Port    uint16 // destination port
+	VIP     uint16 // VIP id
+	Backend uint16 // id
+	State   FlowState
+	Fin     bool   // closing began with a FIN
+	Age     uint8  // ticks that its traffic has spanned, at most 15
+	Seen    uint32 // tick of the last packet
+	Start   uint32 // tick at which it was pinned
+}
+
+// Meta is the meta word of a slot, as meta.h describes it.
+type Meta uint64
+
+func (m Meta) field(shift bpf.ProgramMetaBits, bits int) uint64 {
+	return uint64(m) >> shift & (1<<bits - 1)
+}
+
+func (m Meta) State() FlowState { return FlowState(m.field(0, 3)) }
+func (m Meta) Fin() bool        { return m.field(bpf.ProgramMetaBitsMETA_FIN_SHIFT, 1) == 1 }
+func (m Meta) Age() uint8       { return uint8(m.field(bpf.ProgramMetaBitsMETA_AGE_SHIFT, 4)) }
+func (m Meta) Tag() uint16      { return uint16(m.field(bpf.ProgramMetaBitsMETA_TAG_SHIFT, 14)) }
+func (m Meta) Backend() uint16  { return uint16(m.field(bpf.ProgramMetaBitsMETA_BACKEND_SHIFT, 16)) }
+func (m Meta) Seen() uint32 {
+	return uint32(m.field(bpf.ProgramMetaBitsMETA_SEEN_SHIFT, int(bpf.ProgramMetaBitsTICK_BITS)))
+}
+
+// WithSeen is the word with another tick.
+func (m Meta) WithSeen(tick uint32) Meta {
+	const shift = bpf.ProgramMetaBitsMETA_SEEN_SHIFT
+	return m&(1<<shift-1) | Meta(tick&TickMask)<<shift
+}
+
+// TickMask: ticks are counted modulo TickMask+1.
+const TickMask = 1<<bpf.ProgramMetaBitsTICK_BITS - 1
+
+// metaAt points at the meta word of a slot.
+func (t *Tables) metaAt(f Family, slot uint32) *uint64 {
+	if f == IPv4 {
+		return &t.lines4[slot/Slots].Meta[slot%Slots]
+	}
+	return &t.lines6[slot/Slots].Meta[slot%Slots]
+}
+
+// SlotCount is the number of slots of a family's table, the overflow included.
+func (t *Tables) SlotCount(f Family) uint32 {
+	if f == IPv4 {
+		return uint32(len(t.lines4)) * Slots
+	}
+	return uint32(len(t.lines6)) * Slots
+}
+
+// Meta reads a slot's meta word.
+func (t *Tables) Meta(f Family, slot uint32) Meta { return Meta(atomic.LoadUint64(t.metaAt(f, slot))) }
+
+// SwapMeta changes a slot's meta word by compare-and-swap, as every change to it must. Tests age entries with it.
+func (t *Tables) SwapMeta(f Family, slot uint32, old, new Meta) bool {
+	return atomic.CompareAndSwapUint64(t.metaAt(f, slot), uint64(old), uint64(new))
+}
+
+// Flow reads a slot by the protocol's rule for readers: meta, key, meta again. It reports false for a slot that holds
+// no flow or changed while it was read.
+func (t *Tables) Flow(f Family, slot uint32) (Flow, bool) {
+	before := t.Meta(f, slot)
+	if before.State() < HalfOpen {
+		return Flow{}, false
+	}
+	line, s := slot/Slots, slot%Slots
+	out := Flow{Family: f, Slot: slot}
+	if f == IPv4 {
+		out.fillKey4(t.lines4[line].Key[s], before)
+	} else {
+		out.fillKey6(t.lines6[line].Ports[s], t.lines6[line].Addr[s])
+	}
+	out.Start = t.cold[f][slot].Start
+	after := t.Meta(f, slot)
+	if (before ^ after).WithSeen(0) != 0 {
+		return Flow{}, false
+	}
+	out.Backend, out.State, out.Fin, out.Age, out.Seen = after.Backend(), after.State(), after.Fin(), after.Age(), after.Seen()
+	return out, true
+}
+
+func (f *Flow) fillKey4(key uint64, meta Meta) {
+	f.Client = netip.AddrPortFrom(hostAddr(IPv4, [4]uint32{uint32(key >> 32)}), wirePort(uint16(key>>16)))
+	f.Port = wirePort(uint16(key))
+	f.VIP = meta.Tag()
+}
+
+func (f *Flow) fillKey6(ports uint64, addr [2]uint64) {
+	words := [4]uint32{uint32(addr[0]), uint32(addr[0] >> 32), uint32(addr[1]), uint32(addr[1] >> 32)}
+	f.Client = netip.AddrPortFrom(hostAddr(IPv6, words), wirePort(uint16(ports>>48)))
+	f.Port = wirePort(uint16(ports >> 32))
+	f.VIP = uint16(ports)
+}
+
+// Flows walks the flow entries of both families, without a system call. It is no snapshot: an entry that comes or goes
+// meanwhile may be seen or not, but none is seen with another's values.
+func (t *Tables) Flows() iter.Seq[Flow] {
+	return func(yield func(Flow) bool) {
+		for _, f := range families {
+			for slot := range t.SlotCount(f) {
+				if flow, ok := t.Flow(f, slot); ok && !yield(flow) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package maps
+
+import (
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebbtide/ebbtide/bpf"
+)
+
+const filterBits = 64 * uint32(bpf.ProgramLimitFILTER_WORDS)
+
+// Variables says where in .bss the program's variables lie.
+type Variables struct {
+	Ifaces, AddressFilter, PinPrevious uint32 // byte offsets
+}
+
+// VariablesOf reads the offsets from the object's specification.
+func VariablesOf(spec *ebpf.CollectionSpec) (Variables, error) {
+	var v Variables
+	for name, at := range map[string]*uint32{
+		"ifaces": &v.Ifaces, "address_filter": &v.AddressFilter, "pin_previous": &v.PinPrevious,
+	} {
+		vs := spec.Variables[name]
+		if vs == nil {
+			return v, fmt.Errorf("variable %s: not in the object", name)
+		}
+		*at = vs.Offset
+	}
+	return v, nil
+}
+
+func (t *Tables) viewGlobals(v Variables) error {
+	mem, m, err := t.mapMemory(".bss")
+	if err != nil {
+		return err
+	}
+	if end := max(v.Ifaces+MaxIfaces*uint32(unsafe.Sizeof(bpf.ProgramIface{})), v.AddressFilter+filterBits/8, v.PinPrevious+4); end > m.ValueSize() {
+		return fmt.Errorf("map .bss: variables end at %d, it has %d bytes", end, m.ValueSize())
+	}
+	at := func(offset uint32) unsafe.Pointer { return unsafe.Pointer(&mem[offset]) }
+	t.globals.ifaces = unsafe.Slice((*bpf.ProgramIface)(at(v.Ifaces)), MaxIfaces)
+	t.globals.filter = unsafe.Slice((*uint64)(at(v.AddressFilter)), filterBits/64)
+	t.globals.pinPrevious = unsafe.Slice((*uint32)(at(v.PinPrevious)), 1)
+	return nil
+}
+
+// SetIface tells the program of an interface that it is attached to: frames for another MAC are not ours, and replies
+// leave with this MAC. Two interfaces whose indexes agree modulo MaxIfaces cannot both be served: that is an error.
+func (t *Tables) SetIface(ifindex uint32, mac [6]byte) error {
+	slot := &t.globals.ifaces[ifindex%MaxIfaces]
+	if slot.Used != 0 && slot.Ifindex != ifindex {
+		return fmt.Errorf("interface %d: its slot is taken by interface %d, whose index agrees modulo %d; attach to only one of them", ifindex, slot.Ifindex, MaxIfaces)
+	}
+	atomic.StoreUint32(&slot.Ifindex, ifindex)
+	storeMAC(unsafe.Pointer(slot), mac, 1)
+	return nil
+}
+
+// RemoveIface forgets an interface.
+func (t *Tables) RemoveIface(ifindex uint32) {
+	slot := &t.globals.ifaces[ifindex%MaxIfaces]
+	if slot.Ifindex == ifindex {
+		storeMAC(unsafe.Pointer(slot), [6]byte{}, 0)
+	}
+}
+
+// Ifaces lists the interfaces that the program knows.
+func (t *Tables) Ifaces() map[uint32][6]byte {
+	out := map[uint32][6]byte{}
+	for _, i := range t.globals.ifaces {
+		if i.Used != 0 {
+			out[i.Ifindex] = i.Mac
+		}
+	}
+	return out
+}
+
+// storeMAC writes a MAC and the 16 bits behind it in one aligned 8-byte store, so that no packet sees half of each.
+func storeMAC(at unsafe.Pointer, mac [6]byte, behind uint16) {
+	atomic.StoreUint64((*uint64)(at), uint64(macWord(mac))|uint64(behind)<<48)
+}
+
+func macWord(mac [6]byte) (w uint64) {
+	for i, b := range mac {
+		w |= uint64(b) << (8 * i)
+	}
+	return w
+}
+
+// SetFilter makes the address filter let through exactly these addresses (and whatever shares a bit with one): VIPs, and
+// the backends of nat services. Bits are stored word by word; add before a listener appears and take away after it went.
+func (t *Tables) SetFilter(addrs []netip.Addr) {
+	var want [filterBits / 64]uint64
+	for _, a := range addrs {
+		bit := filterBit(a)
+		want[bit/64] |= 1 << (bit % 64)
+	}
+	for i := range want {
+		if t.globals.filter[i] != want[i] {
+			atomic.StoreUint64(&t.globals.filter[i], want[i])
+		}
+	}
+}
+
+// filterBit is filtered4() and filtered6() of the program.
+func filterBit(a netip.Addr) uint32 {
+	w := wireAddr(a)
+	if a.Is4() {
+		return w[0] * 0x9e3779b1 >> 16
+	}
+	return (w[0] ^ w[1]*3 ^ w[2]*5 ^ w[3]*7) * 0x9e3779b1 >> 16
+}
+
+// SetPinPrevious says where new flows are pinned while an upgrade moves links: in the previous table, which the old
+// program knows too, or in the current one.
+func (t *Tables) SetPinPrevious(on bool) {
+	var v uint32
+	if on {
+		v = 1
+	}
+	atomic.StoreUint32(&t.globals.pinPrevious[0], v)
+}

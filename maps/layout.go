@@ -1,0 +1,42 @@
+package maps
+
+import (
+	"unsafe"
+
+	"github.com/ebbtide/ebbtide/bpf"
+)
+
+// Layout says where things lie in a flow table.
+type Layout = bpf.ProgramLayout
+
+const (
+	stashWindow = uint64(bpf.ProgramLimitLINES_STASH)
+	// Slots for each flow of max_flows. With two candidate lines and the neighbour of each, a table at 1/1.94 of its
+	// slots has, on average over seeds, less than one flow in ten million that finds no place in them.
+	slotsPerFlow  = 1.94
+	stashFraction = 128 // the overflow has this fraction of the lines
+)
+
+// LayoutFor is the layout of a table that holds max_flows flows with the overflow idle.
+func LayoutFor(f Family, maxFlows uint32) Layout {
+	lines := (uint64(float64(maxFlows)*slotsPerFlow)/uint64(Slots) + 2) &^ 1
+	stash := (lines/stashFraction + stashWindow) / stashWindow * stashWindow
+	l := Layout{Lines: uint32(lines), Stash: uint32(stash)}
+	if f == IPv4 {
+		var line bpf.ProgramLine4
+		l.LineBytes = uint32(unsafe.Sizeof(line))
+		l.MetaOff, l.MetaStride = uint16(unsafe.Offsetof(line.Meta)), uint16(unsafe.Sizeof(line.Meta[0]))
+		l.KeyOff[0], l.KeyStride[0] = uint16(unsafe.Offsetof(line.Key)), uint16(unsafe.Sizeof(line.Key[0]))
+		return l
+	}
+	var line bpf.ProgramLine6
+	addr, stride := uint16(unsafe.Offsetof(line.Addr)), uint16(unsafe.Sizeof(line.Addr[0]))
+	l.LineBytes = uint32(unsafe.Sizeof(line))
+	l.MetaOff, l.MetaStride = uint16(unsafe.Offsetof(line.Meta)), uint16(unsafe.Sizeof(line.Meta[0]))
+	l.KeyOff = [3]uint16{uint16(unsafe.Offsetof(line.Ports)), addr, addr + 8}
+	l.KeyStride = [3]uint16{uint16(unsafe.Sizeof(line.Ports[0])), stride, stride}
+	return l
+}
+
+// LinesOf is the number of elements of the table's map.
+func LinesOf(l Layout) uint32 { return l.Lines + l.Stash }

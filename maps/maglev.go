@@ -1,0 +1,54 @@
+package maps
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// PutMaglev replaces the Maglev table of a generation and family by a table of backend ids, in one step: a packet sees
+// the old table or the new one. An empty table takes it away. It returns after a grace period, as every update of a map
+// in a map does.
+func (t *Tables) PutMaglev(generation uint16, f Family, ids []uint16) error {
+	slot := uint32(generation)*2 + uint32(f)
+	if len(ids) == 0 {
+		if err := t.maps["maglev"].Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("remove the Maglev table of generation index %d: %w", generation, err)
+		}
+		return nil
+	}
+	inner, err := ebpf.NewMap(maglevSpec(ids))
+	if err != nil {
+		return fmt.Errorf("create a Maglev table of %d entries: %w", len(ids), err)
+	}
+	defer inner.Close()
+	if err := t.maps["maglev"].Put(slot, inner); err != nil {
+		return fmt.Errorf("replace the Maglev table of generation index %d: %w", generation, err)
+	}
+	return nil
+}
+
+// maglevSpec lays the table out as struct maglev_table: the size, then four ids an element.
+func maglevSpec(ids []uint16) *ebpf.MapSpec {
+	words := make([]uint64, 1+(len(ids)+3)/4)
+	words[0] = uint64(len(ids))
+	for i, id := range ids {
+		words[1+i/4] |= uint64(id) << (i % 4 * 16)
+	}
+	contents := make([]ebpf.MapKV, len(words))
+	for i, w := range words {
+		contents[i] = ebpf.MapKV{Key: uint32(i), Value: w}
+	}
+	return &ebpf.MapSpec{
+		Name: "maglev_table", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: uint32(len(words)),
+		Flags: unix.BPF_F_INNER_MAP, Contents: contents,
+	}
+}
+
+// GracePeriod waits until every program that was running has ended: the kernel does, after any update of a map in a
+// map. Generation 0 is never used, so its table can be written at will.
+func (t *Tables) GracePeriod() error {
+	return t.PutMaglev(0, IPv4, []uint16{0})
+}

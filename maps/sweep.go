@@ -1,0 +1,88 @@
+package maps
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebbtide/ebbtide/bpf"
+)
+
+// sliceLines is how many lines one run of the sweeper visits: short enough (well under a millisecond when the table is
+// warm) that ten million slots never hold a CPU for long.
+const sliceLines = 16384
+
+// Sweep is what one complete pass over both tables found: every flow that was there from its begin to its end is
+// counted once.
+type Sweep struct {
+	Used, Freed, Stash uint64            // slots
+	Missed             uint64            // slots that were being written: not counted, so the pass proves nothing
+	Sessions           map[uint16]States // by backend id
+	VIPs               map[uint16]uint64 // by VIP id
+	Listeners          map[uint16]uint64 // by listener id
+	Tick               uint32            // of the last slice
+}
+
+// States counts sessions by state.
+type States [6]uint32
+
+// Total of all states.
+func (s States) Total() (n uint64) {
+	for _, x := range s {
+		n += uint64(x)
+	}
+	return n
+}
+
+// RunSweep runs the sweeper over all lines of both tables, slice by slice. One at a time: they share the counts.
+func (t *Tables) RunSweep(sweeper *ebpf.Program) (Sweep, error) {
+	clear(t.sessions)
+	clear(t.vipCounts)
+	clear(t.listeners)
+	out := Sweep{Sessions: map[uint16]States{}, VIPs: map[uint16]uint64{}, Listeners: map[uint16]uint64{}}
+	for _, f := range families {
+		lines := t.SlotCount(f) / Slots
+		for first := uint32(0); first < lines; first += sliceLines {
+			args := bpf.ProgramSweepArgs{Table: f, First: first, Lines: min(sliceLines, lines-first)}
+			if err := out.slice(sweeper, &args); err != nil {
+				return Sweep{}, err
+			}
+		}
+	}
+	t.readCounts(&out)
+	return out, nil
+}
+
+func (s *Sweep) slice(sweeper *ebpf.Program, args *bpf.ProgramSweepArgs) error {
+	ret, err := sweeper.Run(&ebpf.RunOptions{Context: args, ContextOut: args})
+	if err != nil {
+		return fmt.Errorf("sweep lines %d to %d: %w", args.First, args.First+args.Lines, err)
+	}
+	if ret != 0 {
+		return fmt.Errorf("sweep lines %d to %d: refused with %d", args.First, args.First+args.Lines, int32(ret))
+	}
+	s.Used += args.Used
+	s.Freed += args.Freed
+	s.Stash += args.Stash
+	s.Missed += args.Missed
+	s.Tick = args.Now
+	return nil
+}
+
+func (t *Tables) readCounts(s *Sweep) {
+	for id := range t.sessions {
+		if n := States(t.sessions[id].States); n != (States{}) {
+			s.Sessions[uint16(id)] = n
+		}
+	}
+	for id, n := range t.vipCounts {
+		if n != 0 {
+			s.VIPs[uint16(id)] = n
+		}
+	}
+	for id, n := range t.listeners {
+		if n != 0 {
+			s.Listeners[uint16(id)] = n
+		}
+	}
+}

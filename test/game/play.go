@@ -1,0 +1,62 @@
+package game
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"time"
+)
+
+// Play sends a request every tick, from a random moment of the first tick on,
+// and judges the answers, until the session ends.
+func (s *Session) Play(tick time.Duration) {
+	s.played = make(chan struct{})
+	go func() {
+		defer close(s.played)
+		next := time.Now().Add(rand.N(tick))
+		for !s.stop.Load() && s.turn(&next, tick) {
+		}
+	}()
+}
+
+// turn waits for an answer or the next tick, and says whether to go on.
+func (s *Session) turn(next *time.Time, tick time.Duration) bool {
+	if err := s.conn.SetReadDeadline(*next); err != nil {
+		return false
+	}
+	if s.stop.Load() { // set after the last look, its deadline overwritten
+		return false
+	}
+	err := s.receive()
+	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err == nil
+	}
+	if s.stop.Load() {
+		return false
+	}
+	s.silence()
+	if now := time.Now(); next.Before(now) {
+		*next = now
+	}
+	*next = next.Add(tick)
+	return s.send(play) == nil
+}
+
+// halt ends the loop of Play, if there is one.
+func (s *Session) halt() {
+	if s.played == nil {
+		return
+	}
+	s.stop.Store(true)
+	s.conn.SetReadDeadline(time.Unix(1, 0))
+	<-s.played
+}
+
+// Exchange waits until a session that plays has had n more answers, or is
+// broken in another way than before, or over.
+func (s *Session) Exchange(n uint64) {
+	before := s.Report()
+	s.Wait(func(r Report) bool {
+		return r.Answers >= before.Answers+n || len(r.Broken) > len(before.Broken)
+	})
+}

@@ -1,0 +1,40 @@
+package lab
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+)
+
+// newPassProgram loads an XDP program that passes everything.
+func newPassProgram(id string) (*ebpf.Program, error) {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name:         "ebbt_" + id,
+		Type:         ebpf.XDP,
+		License:      "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}, // XDP_PASS
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load pass program: %w", err)
+	}
+	return prog, nil
+}
+
+// poll attaches the pass program to a link. A veth drops what XDP_TX or a
+// redirect sends it unless it polls, and a native program makes it poll.
+func (l *Lab) poll(e end) error {
+	index, err := e.ns.Index(e.iface)
+	if err != nil {
+		return err
+	}
+	return e.ns.Do(func() error {
+		attached, err := link.AttachXDP(link.XDPOptions{Program: l.pass, Interface: index, Flags: link.XDPDriverMode})
+		if err != nil {
+			return fmt.Errorf("attach pass program to %s in %s: %w", e.iface, e.ns.Name, err)
+		}
+		l.polls = append(l.polls, attached)
+		return nil
+	})
+}
