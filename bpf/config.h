@@ -15,10 +15,12 @@ enum table {
 struct config {
 	struct layout layouts[TABLES][FAMILIES];
 	__u64 seed;	  /* of the bucket hash: random per host, kept as long as the table */
+	__u8 build[8];	  /* digest of the program; for the loader */
+	__u32 max_flows;  /* that the tables were sized for; for the loader */
 	__u32 tick_shift; /* tick = jiffies >> tick_shift: about a second */
 	__u8 weak_order;  /* 1: loads may pass loads on this CPU */
 	__u8 previous;	  /* 1: there is a previous table */
-	__u8 pad[2];
+	__u8 pad[6];
 };
 
 const volatile struct config CONFIG;

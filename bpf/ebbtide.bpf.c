@@ -75,6 +75,8 @@ const enum limit *keep_limit __attribute__((unused));
 const enum meta_bits *keep_meta_bits __attribute__((unused));
 const enum timeout *keep_timeout __attribute__((unused));
 const enum forwarding *keep_forwarding __attribute__((unused));
+const enum backend_use *keep_backend_use __attribute__((unused));
+const enum listener_kind *keep_listener_kind __attribute__((unused));
 const enum backend_state *keep_backend_state __attribute__((unused));
 
 char LICENSE[] SEC("license") = "GPL";

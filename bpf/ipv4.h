@@ -93,11 +93,12 @@ static __always_inline int ipv4(struct xdp_md *ctx, struct ethhdr *eth, struct c
 	l4.proto = call.t.proto;
 	call.now = tick_now();
 	listener = listener4(ip->daddr, call.t.dport, ip->protocol);
-	if (!listener || listener->mark)
+	if (!listener || listener->kind == LISTENER_MARK)
 		return reply4(ctx, eth, ip, l4, &call);
 	flow_id4(&call.id, ip->saddr, call.t.sport, call.t.dport, listener->vip);
 	call.service = listener->service;
 	call.forwarding = listener->forwarding;
+	call.closed = listener->kind == LISTENER_CLOSED;
 	call.last_hop = last_hop(ctx, eth);
 	return forward4(ctx, eth, ip, l4, &call);
 }

@@ -131,12 +131,13 @@ static __always_inline int ipv6(struct xdp_md *ctx, struct ethhdr *eth, struct c
 	l4.proto = call.t.proto;
 	call.now = tick_now();
 	listener = listener6(&ip->daddr, call.t.dport, call.t.proto);
-	if (!listener || listener->mark)
+	if (!listener || listener->kind == LISTENER_MARK)
 		return reply6(ctx, eth, ip, l4, &call);
 	__builtin_memcpy(client, &ip->saddr, sizeof(client));
 	flow_id6(&call.id, client, call.t.sport, call.t.dport, listener->vip);
 	call.service = listener->service;
 	call.forwarding = listener->forwarding;
+	call.closed = listener->kind == LISTENER_CLOSED;
 	call.last_hop = last_hop(ctx, eth);
 	return forward6(ctx, eth, ip, l4, &call);
 }

@@ -60,6 +60,12 @@ enum backend_state {
 	BACKEND_RESOLVED = 1,
 };
 
+enum backend_use {
+	BACKEND_FREE = 0,
+	BACKEND_IN_POOL = 1,
+	BACKEND_REMOVED = 2, /* taken out of its pool: keeps its sessions, gets no new ones */
+};
+
 /*
  * The life of a generation as the daemon sees it; the data plane never reads it. It is kept in the kernel so that a
  * daemon that starts again finds it there.
@@ -70,6 +76,12 @@ enum generation_state {
 	GENERATION_LIVE = 2,
 	GENERATION_DRAINING = 3,
 	GENERATION_DRAINED = 4,
+};
+
+enum listener_kind {
+	LISTENER_OPEN = 0,
+	LISTENER_MARK = 1,   /* no listener, but its VIP and protocol have some */
+	LISTENER_CLOSED = 2, /* removed from the configuration: keeps its flows, takes no new ones */
 };
 
 enum colour {
@@ -132,7 +144,7 @@ struct listener {
 	__u16 service; /* index into services */
 	__u16 id;      /* of the listener, for counting sessions */
 	__u8 forwarding;
-	__u8 mark; /* 1: no listener, but its VIP and protocol have some */
+	__u8 kind; /* enum listener_kind */
 };
 
 /* A backend socket of a nat service, found by {address, port, protocol} of a reply. */
@@ -164,14 +176,14 @@ struct backend {
 	__u8 dst_mac[6];
 	__u16 state; /* enum backend_state; changes in one store with dst_mac */
 	__u8 src_mac[6];
-	__u16 pad;
+	__u16 weight; /* the daemon's note: no program reads it */
 	__u32 ifindex;
 	__u16 generation; /* index into generations */
 	__u16 service;
 	__be32 addr[4]; /* an IPv4 address lies in the first word */
 	__be16 port;	/* nat: 0 keeps the packet's */
 	__u8 forwarding;
-	__u8 used;
+	__u8 used; /* the daemon's note: enum backend_use */
 	__u32 timeouts[TIMEOUTS]; /* ticks, by enum timeout */
 };
 

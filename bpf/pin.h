@@ -41,6 +41,8 @@ struct call {
 	__u16 service;
 	__u8 forwarding;
 	__u8 fresh;	  /* a new session: an entry that is there is not its pin */
+	__u8 closed;	  /* the listener takes no new flows */
+	__u8 pad[3];
 	enum table table; /* out, by a miss */
 	__u32 index;
 	__u32 backend;
@@ -310,7 +312,7 @@ static __always_inline int go_loose(const enum family family, struct call *call)
 		call->backend = DROP_NO_GENERATION;
 		return PIN_DROP;
 	}
-	if (c.draining && !is_midstream(&call->t) && call->t.proto == IPPROTO_TCP) {
+	if (c.draining && !is_midstream(&call->t) && call->t.proto == IPPROTO_TCP && rule(RULE_PIN)) {
 		call->backend = DROP_TABLE_FULL;
 		return PIN_DROP;
 	}
@@ -412,7 +414,12 @@ static __always_inline int pin_once(const enum table table, const enum family fa
 			call->index = scan.own;
 			return PIN_FOUND;
 		}
-		return take(family, call, scan.own, scan.own_meta);
+		if (!call->closed)
+			return take(family, call, scan.own, scan.own_meta);
+	}
+	if (call->closed) {
+		call->backend = DROP_LISTENER_CLOSED;
+		return PIN_DROP;
 	}
 	if (scan.best == NO_SLOT) {
 		if (family == FAMILY_IPV4)
@@ -432,6 +439,8 @@ static __always_inline int pin(const enum family family, struct call *call)
 	struct stripe *stripe = bpf_map_lookup_elem(&stripes, &which);
 	int result = -1;
 
+	if (!rule(RULE_PIN))
+		return family == FAMILY_IPV4 ? loose4(call) : loose6(call);
 	if (!stripe || !stripe_take(&stripe->held)) {
 		call->backend = DROP_STRIPE_BUSY;
 		return PIN_DROP;

@@ -18,7 +18,7 @@ type ProgramBackend struct {
 	DstMac     [6]uint8
 	State      uint16
 	SrcMac     [6]uint8
-	Pad        uint16
+	Weight     uint16
 	Ifindex    uint32
 	Generation uint16
 	Service    uint16
@@ -34,6 +34,14 @@ type ProgramBackendState uint32
 const (
 	ProgramBackendStateBACKEND_UNRESOLVED ProgramBackendState = 0
 	ProgramBackendStateBACKEND_RESOLVED   ProgramBackendState = 1
+)
+
+type ProgramBackendUse uint32
+
+const (
+	ProgramBackendUseBACKEND_FREE    ProgramBackendUse = 0
+	ProgramBackendUseBACKEND_IN_POOL ProgramBackendUse = 1
+	ProgramBackendUseBACKEND_REMOVED ProgramBackendUse = 2
 )
 
 type ProgramCold struct {
@@ -65,10 +73,12 @@ type ProgramConfig struct {
 		KeyStride  [3]uint16
 	}
 	Seed      uint64
+	Build     [8]uint8
+	MaxFlows  uint32
 	TickShift uint32
 	WeakOrder uint8
 	Previous  uint8
-	Pad       [2]uint8
+	Pad       [6]uint8
 }
 
 type ProgramCounters struct {
@@ -187,7 +197,7 @@ type ProgramListener struct {
 	Service    uint16
 	Id         uint16
 	Forwarding uint8
-	Mark       uint8
+	Kind       uint8
 }
 
 type ProgramListenerKey4 struct {
@@ -205,6 +215,14 @@ type ProgramListenerKey6 struct {
 	Proto uint8
 	Pad   uint8
 }
+
+type ProgramListenerKind uint32
+
+const (
+	ProgramListenerKindLISTENER_OPEN   ProgramListenerKind = 0
+	ProgramListenerKindLISTENER_MARK   ProgramListenerKind = 1
+	ProgramListenerKindLISTENER_CLOSED ProgramListenerKind = 2
+)
 
 type ProgramMetaBits uint32
 
@@ -229,21 +247,22 @@ const (
 	ProgramReasonPASS_NO_FLOW             ProgramReason = 4
 	ProgramReasonDROP_MALFORMED           ProgramReason = 5
 	ProgramReasonDROP_FRAGMENT            ProgramReason = 6
-	ProgramReasonDROP_NO_GENERATION       ProgramReason = 7
-	ProgramReasonDROP_UNRESOLVED          ProgramReason = 8
-	ProgramReasonDROP_TABLE_FULL          ProgramReason = 9
-	ProgramReasonDROP_STRIPE_BUSY         ProgramReason = 10
-	ProgramReasonDROP_TTL                 ProgramReason = 11
-	ProgramReasonDROP_BAD_MAP             ProgramReason = 12
-	ProgramReasonEVENT_UNPINNED           ProgramReason = 13
-	ProgramReasonEVENT_REPLACED_CLOSING   ProgramReason = 14
-	ProgramReasonEVENT_REPLACED_HALF_OPEN ProgramReason = 15
-	ProgramReasonEVENT_REPLACED_YOUNG     ProgramReason = 16
-	ProgramReasonEVENT_OVERFLOW           ProgramReason = 17
-	ProgramReasonEVENT_CAS_LOST           ProgramReason = 18
-	ProgramReasonEVENT_PUBLISH_LOST       ProgramReason = 19
-	ProgramReasonEVENT_IMPORTED           ProgramReason = 20
-	ProgramReasonREASONS                  ProgramReason = 21
+	ProgramReasonDROP_LISTENER_CLOSED     ProgramReason = 7
+	ProgramReasonDROP_NO_GENERATION       ProgramReason = 8
+	ProgramReasonDROP_UNRESOLVED          ProgramReason = 9
+	ProgramReasonDROP_TABLE_FULL          ProgramReason = 10
+	ProgramReasonDROP_STRIPE_BUSY         ProgramReason = 11
+	ProgramReasonDROP_TTL                 ProgramReason = 12
+	ProgramReasonDROP_BAD_MAP             ProgramReason = 13
+	ProgramReasonEVENT_UNPINNED           ProgramReason = 14
+	ProgramReasonEVENT_REPLACED_CLOSING   ProgramReason = 15
+	ProgramReasonEVENT_REPLACED_HALF_OPEN ProgramReason = 16
+	ProgramReasonEVENT_REPLACED_YOUNG     ProgramReason = 17
+	ProgramReasonEVENT_OVERFLOW           ProgramReason = 18
+	ProgramReasonEVENT_CAS_LOST           ProgramReason = 19
+	ProgramReasonEVENT_PUBLISH_LOST       ProgramReason = 20
+	ProgramReasonEVENT_IMPORTED           ProgramReason = 21
+	ProgramReasonREASONS                  ProgramReason = 22
 )
 
 type ProgramReply struct {
@@ -347,9 +366,11 @@ const (
 	ProgramVarAddressFilter      = "address_filter"
 	ProgramVarIfaces             = "ifaces"
 	ProgramVarKeepBackendState   = "keep_backend_state"
+	ProgramVarKeepBackendUse     = "keep_backend_use"
 	ProgramVarKeepFlowState      = "keep_flow_state"
 	ProgramVarKeepForwarding     = "keep_forwarding"
 	ProgramVarKeepLimit          = "keep_limit"
+	ProgramVarKeepListenerKind   = "keep_listener_kind"
 	ProgramVarKeepMetaBits       = "keep_meta_bits"
 	ProgramVarKeepTimeout        = "keep_timeout"
 	ProgramVarPinPrevious        = "pin_previous"
@@ -440,9 +461,11 @@ type ProgramVariableSpecs struct {
 	AddressFilter    *ebpf.VariableSpec `ebpf:"address_filter"`
 	Ifaces           *ebpf.VariableSpec `ebpf:"ifaces"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
+	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.VariableSpec `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.VariableSpec `ebpf:"keep_limit"`
+	KeepListenerKind *ebpf.VariableSpec `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.VariableSpec `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.VariableSpec `ebpf:"keep_timeout"`
 	PinPrevious      *ebpf.VariableSpec `ebpf:"pin_previous"`
@@ -531,9 +554,11 @@ type ProgramVariables struct {
 	AddressFilter    *ebpf.Variable `ebpf:"address_filter"`
 	Ifaces           *ebpf.Variable `ebpf:"ifaces"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
+	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.Variable `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.Variable `ebpf:"keep_limit"`
+	KeepListenerKind *ebpf.Variable `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.Variable `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.Variable `ebpf:"keep_timeout"`
 	PinPrevious      *ebpf.Variable `ebpf:"pin_previous"`

@@ -13,6 +13,7 @@ enum reason {
 	/* Dropped: for a listener, and not to be served. */
 	DROP_MALFORMED,	    /* transport header broken or cut off */
 	DROP_FRAGMENT,	    /* fragments can't be steered */
+	DROP_LISTENER_CLOSED, /* a new flow to a listener that the configuration no longer has */
 	DROP_NO_GENERATION, /* no live generation, or it has no backend */
 	DROP_UNRESOLVED,    /* the next hop's MAC is not known */
 	DROP_TABLE_FULL,    /* a SYN that can't be pinned while a generation drains */

@@ -23,6 +23,7 @@ import (
 const (
 	programName = "ebbtide"
 	sweeperName = "sweep"
+	samplerName = "sample_ticks"
 )
 
 // Options says which data plane is wanted.
@@ -45,8 +46,8 @@ type Plane struct {
 	program *ebpf.Program
 	sweeper *ebpf.Program
 	maps    map[string]*ebpf.Map
+	sampler *ebpf.Program // of the clock
 	config  bpf.ProgramConfig
-	build   string
 }
 
 // Open adopts the data plane pinned in the directory, or loads one and pins it there. A pinned one of another build or
@@ -86,7 +87,7 @@ func specOf(opt Options) (*ebpf.CollectionSpec, error) {
 
 // create loads a fresh data plane and pins it in one step: everything is pinned in a directory beside, then renamed.
 func (p *Plane) create(maxFlows uint32) error {
-	config, err := newConfig(maxFlows, p.Ticks)
+	config, err := newConfig(p.spec, maxFlows, p.Ticks)
 	if err != nil {
 		return err
 	}
@@ -106,12 +107,12 @@ func (p *Plane) create(maxFlows uint32) error {
 }
 
 // newConfig is the configuration of a program with empty tables of a size.
-func newConfig(maxFlows uint32, ticks Ticks) (bpf.ProgramConfig, error) {
+func newConfig(spec *ebpf.CollectionSpec, maxFlows uint32, ticks Ticks) (bpf.ProgramConfig, error) {
 	var seed [8]byte
 	if _, err := rand.Read(seed[:]); err != nil {
 		return bpf.ProgramConfig{}, fmt.Errorf("draw the hash seed: %w", err)
 	}
-	c := bpf.ProgramConfig{Seed: binary.NativeEndian.Uint64(seed[:]), TickShift: ticks.shift}
+	c := bpf.ProgramConfig{Seed: binary.NativeEndian.Uint64(seed[:]), TickShift: ticks.shift, Build: buildOf(spec), MaxFlows: maxFlows}
 	for _, f := range maps.Families() {
 		l := maps.LayoutFor(f, maxFlows)
 		c.Layouts[0][f] = l
@@ -141,6 +142,8 @@ func load(spec *ebpf.CollectionSpec, config bpf.ProgramConfig, reuse map[string]
 	return coll, nil
 }
 
+const tickMask = maps.TickMask
+
 var (
 	flowMaps = [2]string{"flows4", "flows6"}
 	coldMaps = [2]string{"cold4", "cold6"}
@@ -156,6 +159,9 @@ func (p *Plane) adopt() error {
 		return err
 	}
 	if p.sweeper, err = openProgram(p.dir, sweeperName); err != nil {
+		return err
+	}
+	if p.sampler, err = openProgram(p.dir, samplerName); err != nil {
 		return err
 	}
 	if err := p.readConfig(); err != nil {
@@ -194,7 +200,7 @@ func (p *Plane) Sweep() (maps.Sweep, error) { return p.Tables.RunSweep(p.sweeper
 
 // Close lets go of the data plane, which goes on.
 func (p *Plane) Close() error {
-	errs := []error{p.program.Close(), p.sweeper.Close(), p.Tables.Close()}
+	errs := []error{p.program.Close(), p.sweeper.Close(), p.sampler.Close(), p.Tables.Close()}
 	for _, m := range p.maps {
 		errs = append(errs, m.Close())
 	}

@@ -11,6 +11,21 @@ import (
 // Timeouts of a service, in ticks, in the order of enum timeout.
 type Timeouts [5]uint32
 
+// For is the timeout that counts for a flow, as timeout_of() of the program says.
+func (t Timeouts) For(p Protocol, s FlowState) uint32 {
+	switch {
+	case p != ProtocolTCP && s == HalfOpen:
+		return t[UDPNew]
+	case p != ProtocolTCP:
+		return t[UDP]
+	case s == HalfOpen:
+		return t[TCPHalfOpen]
+	case s == Closing:
+		return t[TCPClosing]
+	}
+	return t[TCP]
+}
+
 // Which timeout is which.
 const (
 	TCPHalfOpen = bpf.ProgramTimeoutTIMEOUT_TCP_HALF_OPEN
@@ -20,6 +35,14 @@ const (
 	UDP         = bpf.ProgramTimeoutTIMEOUT_UDP
 )
 
+// BackendUse says whether a backend is in its pool.
+type BackendUse = bpf.ProgramBackendUse
+
+const (
+	InPool  = bpf.ProgramBackendUseBACKEND_IN_POOL
+	Removed = bpf.ProgramBackendUseBACKEND_REMOVED // keeps its sessions, gets no new ones
+)
+
 // Backend is one real server in one family. Its id means the same server in both.
 type Backend struct {
 	Addr       netip.Addr
@@ -27,6 +50,8 @@ type Backend struct {
 	Generation uint16 // index
 	Service    uint16 // index
 	Forwarding Forwarding
+	Weight     uint16
+	Use        BackendUse
 	Timeouts   Timeouts
 }
 
@@ -36,12 +61,23 @@ type Hop struct {
 	SrcMAC, DstMAC [6]byte
 }
 
-// PutBackend writes a backend that nothing names yet, unresolved. The id must not be in use by any flow.
+// PutBackend writes a backend that nothing names yet, unresolved, its use last: one that a killed daemon left half
+// written is free. The id must not be in use by any flow.
 func (t *Tables) PutBackend(f Family, id uint16, b Backend) {
-	t.backends[f][id] = bpf.ProgramBackend{
-		Addr: wireAddr(b.Addr), Port: wirePort(b.Port), Generation: b.Generation, Service: b.Service,
-		Forwarding: uint8(b.Forwarding), Used: 1, Timeouts: b.Timeouts,
+	e := &t.backends[f][id]
+	*e = bpf.ProgramBackend{
+		Addr: wireAddr(b.Addr), Port: wirePort(b.Port), Generation: b.Generation, Service: b.Service, Weight: b.Weight,
+		Forwarding: uint8(b.Forwarding), Timeouts: b.Timeouts,
 	}
+	e.Used = uint8(b.Use)
+}
+
+// NoteBackend changes what the data plane never reads of a backend that flows may be pinned to: its weight and use. New
+// flows follow the Maglev table.
+func (t *Tables) NoteBackend(f Family, id uint16, weight uint16, use BackendUse) {
+	b := &t.backends[f][id]
+	storeMAC(unsafe.Pointer(&b.SrcMac), b.SrcMac, weight)
+	b.Used = uint8(use)
 }
 
 // RemoveBackend frees an id. No flow may be pinned to it, and no Maglev table name it.
@@ -65,7 +101,7 @@ func (t *Tables) SetHop(f Family, id uint16, h Hop) {
 	}
 	if b.Ifindex != h.IfIndex || b.SrcMac != h.SrcMAC {
 		storeMAC(dst, [6]byte{}, uint16(bpf.ProgramBackendStateBACKEND_UNRESOLVED))
-		storeMAC(src, h.SrcMAC, 0)
+		storeMAC(src, h.SrcMAC, b.Weight)
 		atomic.StoreUint32(&b.Ifindex, h.IfIndex)
 	}
 	storeMAC(dst, h.DstMAC, uint16(bpf.ProgramBackendStateBACKEND_RESOLVED))
@@ -84,7 +120,7 @@ func (t *Tables) Backends(f Family) map[uint16]Backend {
 		if e := &t.backends[f][i]; e.Used != 0 {
 			out[uint16(i)] = Backend{
 				Addr: hostAddr(f, e.Addr), Port: wirePort(e.Port), Generation: e.Generation, Service: e.Service,
-				Forwarding: Forwarding(e.Forwarding), Timeouts: e.Timeouts,
+				Forwarding: Forwarding(e.Forwarding), Weight: e.Weight, Use: BackendUse(e.Used), Timeouts: e.Timeouts,
 			}
 		}
 	}

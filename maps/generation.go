@@ -2,6 +2,7 @@ package maps
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -42,12 +43,17 @@ type Generation struct {
 	ReopenedAtFlip uint64
 }
 
-// PutGeneration writes a generation's record.
+// PutGeneration writes a generation's record, its state last: a record that a killed daemon left half written is unused.
+// One that is there already keeps what does not change.
 func (t *Tables) PutGeneration(index uint16, g Generation) {
-	t.generations[index] = bpf.ProgramGeneration{
-		Number: g.Number, Service: g.Service, Colour: g.Colour, State: g.State, Version: wireName(g.Version),
-		Since: uint64(g.Since.Unix()), NewAtFlip: g.NewAtFlip, ReopenedAtFlip: g.ReopenedAtFlip,
+	e := &t.generations[index]
+	if e.State == Unused || e.Number != g.Number || e.Service != g.Service {
+		e.State = Unused
+		e.Number, e.Service, e.Version = g.Number, g.Service, wireName(g.Version)
 	}
+	e.Colour, e.Since = g.Colour, uint64(g.Since.Unix())
+	e.NewAtFlip, e.ReopenedAtFlip = g.NewAtFlip, g.ReopenedAtFlip
+	atomic.StoreUint32((*uint32)(&e.State), uint32(g.State))
 }
 
 // RemoveGeneration frees an index and its Maglev tables. No flow may be pinned to a backend of it. Its counters begin
@@ -58,6 +64,7 @@ func (t *Tables) RemoveGeneration(index uint16) error {
 			return err
 		}
 	}
+	t.generations[index].State = Unused
 	t.generations[index] = bpf.ProgramGeneration{}
 	zero := make([]bpf.ProgramCounters, ebpf.MustPossibleCPU())
 	if err := t.maps["generation_counters"].Put(uint32(index), zero); err != nil {

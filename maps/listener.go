@@ -25,14 +25,22 @@ type Socket struct {
 	Protocol Protocol
 }
 
-// Listener is what one VIP, port and protocol leads to. Mark entries, of port 0, say only that a VIP and protocol has
-// listeners: what can't be parsed further is theirs.
+// ListenerKind is what an entry among the listeners means.
+type ListenerKind = bpf.ProgramListenerKind
+
+const (
+	Open   = bpf.ProgramListenerKindLISTENER_OPEN
+	Mark   = bpf.ProgramListenerKindLISTENER_MARK   // port 0: its VIP and protocol have listeners, so what can't be parsed further is theirs
+	Closed = bpf.ProgramListenerKindLISTENER_CLOSED // keeps its flows, takes no new ones
+)
+
+// Listener is what one VIP, port and protocol leads to.
 type Listener struct {
 	VIP        uint16 // VIP id
 	Service    uint16 // index
 	ID         uint16 // for counting sessions
 	Forwarding Forwarding
-	Mark       bool
+	Kind       ListenerKind
 }
 
 // Reply is what a nat backend's socket belongs to.
@@ -61,10 +69,7 @@ func (t *Tables) keyed(base4, base6 string, s Socket) (*ebpf.Map, any) {
 // be there before.
 func (t *Tables) PutListener(s Socket, l Listener) error {
 	m, key := t.keyed("listeners4", "listeners6", s)
-	v := bpf.ProgramListener{Vip: l.VIP, Service: l.Service, Id: l.ID, Forwarding: uint8(l.Forwarding)}
-	if l.Mark {
-		v.Mark = 1
-	}
+	v := bpf.ProgramListener{Vip: l.VIP, Service: l.Service, Id: l.ID, Forwarding: uint8(l.Forwarding), Kind: uint8(l.Kind)}
 	if err := m.Put(key, v); err != nil {
 		return fmt.Errorf("put listener %v: %w", s, err)
 	}
@@ -138,7 +143,7 @@ func (t *Tables) Listeners() (map[Socket]Listener, error) {
 	out := map[Socket]Listener{}
 	var v bpf.ProgramListener
 	add := func(s Socket) {
-		out[s] = Listener{VIP: v.Vip, Service: v.Service, ID: v.Id, Forwarding: Forwarding(v.Forwarding), Mark: v.Mark != 0}
+		out[s] = Listener{VIP: v.Vip, Service: v.Service, ID: v.Id, Forwarding: Forwarding(v.Forwarding), Kind: ListenerKind(v.Kind)}
 	}
 	if err := eachSocket(t.maps["listeners4"], t.maps["listeners6"], &v, add); err != nil {
 		return nil, fmt.Errorf("read listeners: %w", err)

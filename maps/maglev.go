@@ -52,3 +52,30 @@ func maglevSpec(ids []uint16) *ebpf.MapSpec {
 func (t *Tables) GracePeriod() error {
 	return t.PutMaglev(0, IPv4, []uint16{0})
 }
+
+// Maglev reads the table of a generation and family; nil when there is none.
+func (t *Tables) Maglev(generation uint16, f Family) ([]uint16, error) {
+	slot := uint32(generation)*2 + uint32(f)
+	var inner *ebpf.Map
+	if err := t.maps["maglev"].Lookup(slot, &inner); errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("open the Maglev table of generation index %d: %w", generation, err)
+	}
+	defer inner.Close()
+	words := make([]uint64, inner.MaxEntries())
+	keys := make([]uint32, inner.MaxEntries())
+	var cursor ebpf.MapBatchCursor
+	n, err := inner.BatchLookup(&cursor, keys, words, nil)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil, fmt.Errorf("read the Maglev table of generation index %d: %w", generation, err)
+	}
+	if n != len(words) || words[0] > uint64(4*(n-1)) {
+		return nil, fmt.Errorf("read the Maglev table of generation index %d: %d of %d elements", generation, n, len(words))
+	}
+	ids := make([]uint16, words[0])
+	for i := range ids {
+		ids[i] = uint16(words[1+i/4] >> (i % 4 * 16))
+	}
+	return ids, nil
+}

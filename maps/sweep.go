@@ -15,12 +15,17 @@ const sliceLines = 16384
 // Sweep is what one complete pass over both tables found: every flow that was there from its begin to its end is
 // counted once.
 type Sweep struct {
-	Used, Freed, Stash uint64            // slots
-	Missed             uint64            // slots that were being written: not counted, so the pass proves nothing
-	Sessions           map[uint16]States // by backend id
-	VIPs               map[uint16]uint64 // by VIP id
-	Listeners          map[uint16]uint64 // by listener id
-	Tick               uint32            // of the last slice
+	Tables    [2]Usage          // by family
+	Missed    uint64            // slots that were being written: not counted, so the pass proves nothing
+	Sessions  map[uint16]States // by backend id
+	VIPs      map[uint16]uint64 // by VIP id
+	Listeners map[uint16]uint64 // by listener id
+	Tick      uint32            // of the last slice
+}
+
+// Usage of one table, in slots.
+type Usage struct {
+	Used, Freed, Stash uint64 // Stash: of Used, those in the overflow
 }
 
 // States counts sessions by state.
@@ -61,9 +66,10 @@ func (s *Sweep) slice(sweeper *ebpf.Program, args *bpf.ProgramSweepArgs) error {
 	if ret != 0 {
 		return fmt.Errorf("sweep lines %d to %d: refused with %d", args.First, args.First+args.Lines, int32(ret))
 	}
-	s.Used += args.Used
-	s.Freed += args.Freed
-	s.Stash += args.Stash
+	u := &s.Tables[args.Table]
+	u.Used += args.Used
+	u.Freed += args.Freed
+	u.Stash += args.Stash
 	s.Missed += args.Missed
 	s.Tick = args.Now
 	return nil

@@ -64,9 +64,11 @@ const (
 	ProgramVarAddressFilter      = "address_filter"
 	ProgramVarIfaces             = "ifaces"
 	ProgramVarKeepBackendState   = "keep_backend_state"
+	ProgramVarKeepBackendUse     = "keep_backend_use"
 	ProgramVarKeepFlowState      = "keep_flow_state"
 	ProgramVarKeepForwarding     = "keep_forwarding"
 	ProgramVarKeepLimit          = "keep_limit"
+	ProgramVarKeepListenerKind   = "keep_listener_kind"
 	ProgramVarKeepMetaBits       = "keep_meta_bits"
 	ProgramVarKeepTimeout        = "keep_timeout"
 	ProgramVarPinPrevious        = "pin_previous"
@@ -159,9 +161,11 @@ type ProgramVariableSpecs struct {
 	AddressFilter    *ebpf.VariableSpec `ebpf:"address_filter"`
 	Ifaces           *ebpf.VariableSpec `ebpf:"ifaces"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
+	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.VariableSpec `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.VariableSpec `ebpf:"keep_limit"`
+	KeepListenerKind *ebpf.VariableSpec `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.VariableSpec `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.VariableSpec `ebpf:"keep_timeout"`
 	PinPrevious      *ebpf.VariableSpec `ebpf:"pin_previous"`
@@ -252,9 +256,11 @@ type ProgramVariables struct {
 	AddressFilter    *ebpf.Variable `ebpf:"address_filter"`
 	Ifaces           *ebpf.Variable `ebpf:"ifaces"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
+	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.Variable `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.Variable `ebpf:"keep_limit"`
+	KeepListenerKind *ebpf.Variable `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.Variable `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.Variable `ebpf:"keep_timeout"`
 	PinPrevious      *ebpf.Variable `ebpf:"pin_previous"`

@@ -47,7 +47,7 @@ func mustBeWhole(tb testing.TB, f *Fleet, w *World) {
 		tb.Errorf("%d of %d players broken: %q", t.Broken, t.Players, t.Reasons)
 	}
 	if faults := w.Faults(); len(faults) != 0 {
-		tb.Errorf("faults: %q", faults)
+		tb.Errorf("%d faults: %q", len(faults), faults[:min(len(faults), maxReasons)])
 	}
 }
 

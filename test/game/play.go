@@ -39,7 +39,20 @@ func (s *Session) turn(next *time.Time, tick time.Duration) bool {
 		*next = now
 	}
 	*next = next.Add(tick)
+	if s.crowded() {
+		return true
+	}
 	return s.send(play) == nil
+}
+
+// window is how many requests are open at most: on a machine that is too slow
+// for the ticks, players slow down before a socket's buffer overflows.
+const window = 8
+
+// crowded says whether to let a tick go by. One that was silent for too long
+// is broken anyway and asks on, to see whether anybody answers.
+func (s *Session) crowded() bool {
+	return s.judge.sent-s.judge.answered >= window && !s.judge.silent
 }
 
 // halt ends the loop of Play, if there is one.

@@ -55,7 +55,11 @@ func (l *Lab) release() error {
 }
 
 // exclusively runs f while no other process claims, releases or sweeps.
+// Everything that makes or removes passes here, so here root is asked for.
 func exclusively(f func() error) error {
+	if err := needRoot(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
 		return err
 	}
@@ -82,4 +86,12 @@ func retryIntr(f func() error) error {
 			return err
 		}
 	}
+}
+
+// needRoot says in one line what is missing.
+func needRoot() error {
+	if os.Geteuid() != 0 {
+		return errors.New("a lab needs root, for network namespaces and XDP: run this as root (sudo)")
+	}
+	return nil
 }

@@ -35,9 +35,6 @@ type Lab struct {
 // New builds a lab, after a [Sweep] of what dead processes left. The caller
 // closes it. It needs root.
 func New(opts Options) (*Lab, error) {
-	if err := needRoot(); err != nil {
-		return nil, err
-	}
 	if err := Sweep(); err != nil {
 		return nil, err
 	}
@@ -75,14 +72,6 @@ func Must(tb testing.TB, opts Options) *Lab {
 	return l
 }
 
-// needRoot says in one line what is missing.
-func needRoot() error {
-	if os.Geteuid() != 0 {
-		return errors.New("a lab needs root, for network namespaces and XDP: run this as root (sudo)")
-	}
-	return nil
-}
-
 // addNS makes one of the lab's namespaces.
 func (l *Lab) addNS(role string) (*NS, error) {
 	ns, err := newNS(nsPrefix + l.ID + "-" + role)
@@ -107,6 +96,9 @@ func (l *Lab) Backend(name string) *Backend {
 // errors it returns say what may have stayed.
 func (l *Lab) Close() error {
 	var errs []error
+	for _, ns := range l.spaces {
+		errs = append(errs, ns.halt())
+	}
 	left, err := l.objects()
 	l.left = left
 	errs = append(errs, err)

@@ -139,11 +139,16 @@ func (ns *NS) settle() error {
 	return ns.up("lo")
 }
 
-// close ends the children, removes the interfaces and then the namespace, so
-// that what was attached to them is gone when it returns.
-func (ns *NS) close() error {
+// halt ends the processes that were started in the namespace.
+func (ns *NS) halt() error {
 	close(ns.closed)
-	errs := []error{ns.children.Wait()}
+	return ns.children.Wait()
+}
+
+// close removes the interfaces and then the namespace, so that what was
+// attached to them is gone when it returns.
+func (ns *NS) close() error {
+	var errs []error
 	if ns.handle != nil {
 		errs = append(errs, ns.dropLinks())
 		ns.handle.Close()

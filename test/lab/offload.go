@@ -20,6 +20,9 @@ type ethtoolRequest struct {
 	_    [16]byte
 }
 
+// off is ethtool's value for a feature that shall be off.
+const off = 0
+
 // offloads are turned off on every veth: a stack that leaves checksums or
 // segmentation to the device would make XDP emit what no wire carries.
 var offloads = []struct {
@@ -41,7 +44,7 @@ func (ns *NS) offloadsOff(iface string) error {
 		}
 		defer unix.Close(fd)
 		for _, o := range offloads {
-			if err := ethtool(fd, iface, &ethtoolValue{cmd: o.cmd}); err != nil {
+			if err := ethtool(fd, iface, &ethtoolValue{cmd: o.cmd, data: off}); err != nil {
 				return fmt.Errorf("%s off on %s in %s: %w", o.name, iface, ns.Name, err)
 			}
 		}

@@ -3,7 +3,6 @@ package lab
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"syscall"
 
@@ -35,10 +34,25 @@ func (ns *NS) parent(cmd *exec.Cmd, started chan<- error) error {
 		started <- fmt.Errorf("start in %s: %w", ns.Name, err)
 		return nil
 	}
+	// Nobody has waited for it yet, so the id is still the child's.
+	child, err := unix.PidfdOpen(cmd.Process.Pid, 0)
+	if err != nil {
+		return fmt.Errorf("child in %s: %w", ns.Name, err)
+	}
+	defer unix.Close(child)
 	started <- nil
 	<-ns.closed
-	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("kill child %d in %s: %w", cmd.Process.Pid, ns.Name, err)
+	return kill(child)
+}
+
+// kill kills a process that may have ended already, and waits for its end. It
+// leaves the zombie to whoever started it.
+func kill(pidfd int) error {
+	if err := unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("kill child: %w", err)
 	}
-	return nil
+	return retryIntr(func() error {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
+		return err
+	})
 }

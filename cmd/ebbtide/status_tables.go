@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/ebbtide/ebbtide/internal/api"
+)
+
+func printGenerations(w io.Writer, s api.Status) {
+	fmt.Fprintln(w, "SERVICE\tGENERATION\tCOLOUR\tVERSION\tSTATE\tHALF-OPEN\tYOUNG\tESTABLISHED\tCLOSING\tNEW\tAFTER FLIP\tORPHANS\tREOPENED\tUNPINNED")
+	for _, service := range s.Services {
+		for _, g := range service.Generations {
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\n",
+				service.Name, g.Number, orDash(g.Colour), g.Version, g.State,
+				g.Sessions.HalfOpen, g.Sessions.Young, g.Sessions.Established, g.Sessions.Closing,
+				g.New, afterFlip(g), g.Orphans, g.Reopened, g.Unpinned)
+			if g.Reason != "" {
+				fmt.Fprintf(w, "\t\t\t\t%s\n", g.Reason)
+			}
+		}
+	}
+}
+
+// afterFlip is empty for a generation that no flip has left.
+func afterFlip(g api.Generation) string {
+	if g.State == api.StateLive || g.State == api.StateCandidate {
+		return "-"
+	}
+	return fmt.Sprint(g.NewSinceFlip)
+}
+
+func printListeners(w io.Writer, s api.Status) {
+	fmt.Fprintln(w, "SERVICE\tVIP\tPROTOCOL\tPORTS\tFORWARDING\tSESSIONS")
+	for _, service := range s.Services {
+		for _, l := range service.Listeners {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\n", service.Name, l.VIP, l.Protocol, l.Ports, service.Forwarding, l.Sessions)
+		}
+	}
+}
+
+func printBackends(w io.Writer, s api.Status) {
+	fmt.Fprintln(w, "SERVICE\tGENERATION\tBACKEND\tPORT\tWEIGHT\tSTATE\tSESSIONS\tNEXT HOP")
+	for _, service := range s.Services {
+		for _, g := range service.Generations {
+			for _, b := range g.Backends {
+				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%d\t%s\t%d\t%s\n", service.Name, g.Number, strings.Join(b.Addresses, ","),
+					port(b.Port), b.Weight, b.State, b.Sessions, nextHops(b.NextHops))
+			}
+		}
+	}
+}
+
+// port of a backend: it has its own, or its listener's.
+func port(p uint16) string {
+	if p == 0 {
+		return "-"
+	}
+	return fmt.Sprint(p)
+}
+
+func nextHops(hops []api.NextHop) string {
+	words := make([]string, len(hops))
+	for i, h := range hops {
+		words[i] = fmt.Sprintf("%s %s %s", h.Interface, orDash(h.MAC), h.State)
+		if h.Reason != "" {
+			words[i] += " (" + h.Reason + ")"
+		}
+	}
+	return orDash(strings.Join(words, ", "))
+}
+
+func printInterfaces(w io.Writer, s api.Status) {
+	fmt.Fprintln(w, "INTERFACE\tINDEX\tMODE\tATTACHED\tPROBLEM")
+	for _, i := range s.Interfaces {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%t\t%s\n", i.Name, i.Index, i.Mode, i.Attached, orDash(i.Problem))
+	}
+}
+
+func printVIPs(w io.Writer, s api.Status) {
+	fmt.Fprintln(w, "VIP\tHELD BY")
+	for _, v := range s.VIPs {
+		fmt.Fprintf(w, "%s\t%s\n", v.Address, orDash(v.Interface))
+	}
+}
+
+func printTables(w io.Writer, s api.Status) {
+	fmt.Fprintf(w, "TABLE\tSLOTS\tUSED\tOVERFLOW\t(max_flows %d)\n", s.MaxFlows)
+	for _, t := range s.Tables {
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", t.Family, t.Slots, t.Used, t.Overflow)
+	}
+}

@@ -1,0 +1,72 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// flushing says when the lines of a stream leave.
+type flushing bool
+
+const (
+	eachLine    flushing = true  // a client waits for every one
+	fullBuffers flushing = false // there may be millions
+)
+
+// stream is the handler of a verb that yields many items.
+func stream[Req request, Item any](do func(context.Context, Req, func(Item) error) error, flush flushing) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		req, err := decode[Req](w, r)
+		if err != nil {
+			return err
+		}
+		out := newLines(w, flush)
+		err = do(r.Context(), req, func(item Item) error { return out.send(item) })
+		if err != nil && context.Cause(r.Context()) != nil {
+			err = context.Cause(r.Context())
+		}
+		return out.end(err)
+	}
+}
+
+// lines writes one JSON document a line. The header leaves with the first, so
+// that an error before it still has a status of its own.
+type lines struct {
+	http  *http.ResponseController
+	buf   *bufio.Writer
+	enc   *json.Encoder
+	flush flushing
+	begun bool
+}
+
+func newLines(w http.ResponseWriter, flush flushing) *lines {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	buf := bufio.NewWriterSize(patient{w}, 32<<10)
+	return &lines{http: http.NewResponseController(w), buf: buf, enc: json.NewEncoder(buf), flush: flush}
+}
+
+func (l *lines) send(item any) error {
+	l.begun = true
+	if err := l.enc.Encode(item); err != nil || !l.flush {
+		return err
+	}
+	if err := l.buf.Flush(); err != nil {
+		return err
+	}
+	return l.http.Flush()
+}
+
+// end gives err back while it can still be the answer, or makes it the last
+// line. As in writeJSON, a client that is gone is no error.
+func (l *lines) end(err error) error {
+	if err != nil && !l.begun {
+		return err
+	}
+	if err != nil {
+		_ = l.enc.Encode(asError(err))
+	}
+	_ = l.buf.Flush()
+	return nil
+}

@@ -1,0 +1,145 @@
+// Package control is the daemon's will: it turns the configuration and the operator's verbs into changes of the data
+// plane, and proves from the kernel's own counts that a colour is drained.
+//
+// The kernel is the truth. What the controller knows of it is an image that it reads when it starts and keeps current;
+// nothing that it holds in memory would be missed after kill -9.
+package control
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ebbtide/ebbtide/internal/config"
+	"github.com/ebbtide/ebbtide/internal/image"
+	"github.com/ebbtide/ebbtide/internal/state"
+	"github.com/ebbtide/ebbtide/loader"
+	kernel "github.com/ebbtide/ebbtide/maps"
+)
+
+// Options of a controller.
+type Options struct {
+	ConfigFile string
+	Plane      *loader.Plane
+	Store      *state.Store
+	Logger     *slog.Logger
+	Version    string
+	Now        func() time.Time
+	Force      bool              // replace foreign XDP programs
+	Step       func(what string) // hears of each kernel write before it is made; nil: nobody listens
+}
+
+// Sweeps come this often: often enough that an expired flow is gone from the counts soon, and rarely enough that the
+// sweeper's share of a CPU stays small. Drains are watched more closely.
+const (
+	sweepIdle  = 5 * time.Second
+	sweepDrain = time.Second
+)
+
+// Controller implements api.Controller.
+type Controller struct {
+	opt     Options
+	log     *slog.Logger
+	plane   *loader.Plane
+	started time.Time
+	hops    *hops
+	detach  func() // ends the daemon after a detach
+
+	sweeping sync.Mutex // held over each pass of the sweeper; taken after mu when both are
+
+	mu     sync.Mutex // guards what follows, and is held over every change of the kernel
+	cfg    *config.Config
+	image  *image.Image
+	state  state.State
+	drains map[uint16]*drain // by generation index
+	last   sweepResult
+	begun  uint64 // number of the newest sweep
+	kick   chan struct{}
+	change chan struct{} // closed and replaced whenever something that a watcher shows has changed
+}
+
+// sweepResult is the newest complete sweep.
+type sweepResult struct {
+	kernel.Sweep
+	at   time.Time
+	took time.Duration
+}
+
+// New adopts what the kernel has and applies the configuration file. With an adopted data plane a broken file is no
+// reason to stop: it goes on as it was, the file's mistakes are logged, and reload tries again.
+func New(opt Options, detach func()) (*Controller, error) {
+	c := &Controller{
+		opt: opt, log: opt.Logger, plane: opt.Plane, started: opt.Now(), detach: detach,
+		drains: map[uint16]*drain{}, kick: make(chan struct{}, 1), change: make(chan struct{}),
+	}
+	var err error
+	if c.state, err = opt.Store.Load(); err != nil {
+		return nil, err
+	}
+	if c.image, err = image.Read(c.plane.Tables); err != nil {
+		return nil, err
+	}
+	if c.hops, err = newHops(c.plane.Tables, opt.Logger); err != nil {
+		return nil, err
+	}
+	if err := c.resume(); err != nil {
+		return nil, err
+	}
+	if err := c.firstConfig(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Controller) firstConfig() error {
+	cfg, err := config.Load(c.opt.ConfigFile)
+	if err == nil {
+		_, err = c.apply(cfg)
+	}
+	if err == nil {
+		return nil
+	}
+	if len(c.image.Services) == 0 {
+		return fmt.Errorf("start with %s: %w", c.opt.ConfigFile, err)
+	}
+	c.log.Error("the data plane goes on as it is; mend the file and reload", "file", c.opt.ConfigFile, "err", err)
+	c.hops.want(c.image)
+	return nil
+}
+
+// Run sweeps and follows next hops until the context ends. The data plane goes on afterwards.
+func (c *Controller) Run(ctx context.Context) error {
+	errs := make(chan error, 2)
+	go func() { errs <- c.hops.run(ctx) }()
+	go func() { errs <- c.sweepLoop(ctx) }()
+	err := <-errs
+	if ctx.Err() == nil {
+		return err
+	}
+	<-errs
+	c.hops.close()
+	return nil
+}
+
+// step announces a kernel write.
+func (c *Controller) step(what string) {
+	if c.opt.Step != nil {
+		c.opt.Step(what)
+	}
+}
+
+// changed wakes whoever watches. The lock is held.
+func (c *Controller) changed() {
+	close(c.change)
+	c.change = make(chan struct{})
+}
+
+// sweepSoon asks for a sweep now.
+func (c *Controller) sweepSoon() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,169 @@
+package image
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/ebbtide/ebbtide/internal/config"
+	"github.com/ebbtide/ebbtide/internal/state"
+	kernel "github.com/ebbtide/ebbtide/maps"
+)
+
+// Inputs is all that an image is built from.
+type Inputs struct {
+	Config *config.Config
+	State  state.State                // numbers and live generations, for what the kernel does not know
+	Have   *Image                     // what the kernel has
+	Ticks  func(time.Duration) uint32 // of the data plane's clock
+	Now    time.Time
+}
+
+// builder turns the image that is there into the one that is wanted.
+type builder struct {
+	Inputs
+	im    *Image
+	notes []string
+}
+
+// Build makes the image that the configuration wants, out of the one that the kernel has. The notes say what an
+// operator should know of it. An error is a refusal: the file asks for what this state does not allow.
+func Build(in Inputs) (*Image, []string, error) {
+	b := &builder{Inputs: in, im: in.Have.Clone()}
+	var errs config.Errors
+	for _, s := range in.Config.Services {
+		if err := b.service(s); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, nil, errs
+	}
+	b.closeMissing()
+	if err := b.listeners(); err != nil {
+		return nil, nil, err
+	}
+	return b.im, b.notes, nil
+}
+
+func (b *builder) note(format string, args ...any) {
+	b.notes = append(b.notes, fmt.Sprintf(format, args...))
+}
+
+// service brings one service's record, generations and backends up to date.
+func (b *builder) service(s config.Service) *config.Error {
+	index, there := b.im.ServiceNamed(s.Name)
+	if !there {
+		index = firstFree(b.im.Services)
+	}
+	have := b.im.Services[index]
+	if there && have.Forwarding != forwardingOf(s) {
+		return b.Config.Mistake("services."+s.Name+".forwarding",
+			"cannot change while the service is there: its sessions were pinned in the old mode; make a service of another name")
+	}
+	have.Service = kernel.Service{Name: s.Name, Forwarding: forwardingOf(s), ReuseAfter: b.Ticks(s.Timeouts.ReuseAfter)}
+	b.im.Services[index] = have
+	if err := b.pools(index, s); err != nil {
+		return err
+	}
+	b.firstLive(index)
+	b.settings(index, s)
+	return nil
+}
+
+// firstLive gives a service that has no live generation one: the one of the state file, else blue, else green.
+func (b *builder) firstLive(index uint16) {
+	s := b.im.Services[index]
+	if s.Steer.Live != 0 {
+		return
+	}
+	if g, ok := b.liveOf(index, s.Name); ok {
+		s.Steer = kernel.Steer{Live: g}
+		b.im.Services[index] = s
+		rec := b.im.Generations[g]
+		rec.State, rec.Since = kernel.Live, b.Now
+		b.im.Generations[g] = rec
+	}
+}
+
+func (b *builder) liveOf(index uint16, name string) (uint16, bool) {
+	for _, g := range b.im.GenerationsOf(index) {
+		if n := b.im.Generations[g].Number; n != 0 && n == b.State.Services[name].Live {
+			return g, true
+		}
+	}
+	if g, ok := b.im.InColour(index, kernel.Blue); ok {
+		return g, true
+	}
+	return b.im.InColour(index, kernel.Green)
+}
+
+// settings writes timeouts into every backend of the service, those that drain included.
+func (b *builder) settings(index uint16, s config.Service) {
+	for id, e := range b.im.Backends {
+		if e.Service == index {
+			e.Timeouts = timeoutsOf(s.Timeouts, b.Ticks)
+			b.im.Backends[id] = e
+		}
+	}
+}
+
+// closeMissing turns the services that the file no longer has into draining ones.
+func (b *builder) closeMissing() {
+	for index, s := range b.im.Services {
+		if _, ok := b.Config.Service(s.Name); ok {
+			continue
+		}
+		if s.Steer.Live != 0 {
+			b.note("service %s is no longer in the file: it takes no new sessions and is removed when its last has ended", s.Name)
+		}
+		s.Steer = kernel.Steer{Draining: true}
+		b.im.Services[index] = s
+		for _, g := range b.im.GenerationsOf(index) {
+			b.retire(g)
+		}
+	}
+}
+
+func forwardingOf(s config.Service) kernel.Forwarding {
+	if s.Forwarding == config.NAT {
+		return kernel.NAT
+	}
+	return kernel.DSR
+}
+
+func timeoutsOf(t config.Timeouts, ticks func(time.Duration) uint32) (out kernel.Timeouts) {
+	out[kernel.TCPHalfOpen] = ticks(t.TCPHalfOpen)
+	out[kernel.TCP] = ticks(t.TCP)
+	out[kernel.TCPClosing] = ticks(t.TCPClosing)
+	out[kernel.UDPNew] = ticks(t.UDPNew)
+	out[kernel.UDP] = ticks(t.UDP)
+	return out
+}
+
+// firstFree is the smallest id that is not in use; ids begin at 1.
+func firstFree[V any](used map[uint16]V) uint16 {
+	for id := uint16(1); ; id++ {
+		if _, taken := used[id]; !taken {
+			return id
+		}
+	}
+}
+
+// nextNumber is the number of a service's next generation: they only grow, over reboots too.
+func (b *builder) nextNumber(service uint16, name string) uint32 {
+	next := max(1, b.State.Services[name].NextGeneration)
+	for _, g := range b.im.GenerationsOf(service) {
+		next = max(next, b.im.Generations[g].Number+1)
+	}
+	return next
+}
+
+// keysOf collects a map's keys for a stable walk.
+func keysOf[K comparable, V any](m map[K]V) map[K]bool {
+	out := map[K]bool{}
+	for k := range maps.Keys(m) {
+		out[k] = true
+	}
+	return out
+}

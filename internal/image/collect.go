@@ -1,0 +1,87 @@
+package image
+
+import kernel "github.com/ebbtide/ebbtide/maps"
+
+// Collect takes out of an image what a complete sweep found unused: backends that left their pool, VIP ids and closed
+// listeners without a flow, then generations without a slot and without backends, then services without anything. The
+// sweep must have begun after the image was written: from then on nothing of this can be pinned anew.
+func (im *Image) Collect(sweep kernel.Sweep) *Image {
+	out := im.Clone()
+	out.collectBackends(sweep)
+	out.collectListeners(sweep)
+	for index, s := range out.Services {
+		if s.Steer.Live == 0 && len(out.GenerationsOf(index)) == 0 && !out.hasListeners(index) {
+			delete(out.Services, index)
+		}
+	}
+	for socket := range out.Replies {
+		if !out.replyUsed(socket) {
+			delete(out.Replies, socket)
+		}
+	}
+	return out
+}
+
+func (im *Image) collectBackends(sweep kernel.Sweep) {
+	for id, b := range im.Backends {
+		slotless := im.Generations[b.Generation].Colour == kernel.NoColour
+		if sweep.Sessions[id].Total() == 0 && (b.Use == kernel.Removed || slotless) && !im.isLive(b.Generation) {
+			delete(im.Backends, id)
+		} else if sweep.Sessions[id].Total() == 0 && b.Use == kernel.Removed {
+			delete(im.Backends, id)
+		}
+	}
+	for index, g := range im.Generations {
+		if g.Colour == kernel.NoColour && !im.isLive(index) && !im.takesOrphans(index) && len(im.BackendsOf(index)) == 0 {
+			delete(im.Generations, index)
+		}
+	}
+}
+
+func (im *Image) isLive(generation uint16) bool {
+	return im.Services[im.Generations[generation].Service].Steer.Live == generation
+}
+
+func (im *Image) takesOrphans(generation uint16) bool {
+	return im.Services[im.Generations[generation].Service].Steer.Previous == generation
+}
+
+// collectListeners removes closed listeners whose VIP id has no flow left, and VIP ids that no listener names.
+func (im *Image) collectListeners(sweep kernel.Sweep) {
+	open := map[uint16]bool{}
+	for socket, l := range im.Listeners {
+		if l.Kind == kernel.Closed && sweep.VIPs[l.VIP] == 0 {
+			delete(im.Listeners, socket)
+		} else if l.Kind != kernel.Mark {
+			open[l.VIP] = true
+		}
+	}
+	for id := range im.VIPs {
+		if !open[id] {
+			delete(im.VIPs, id)
+		}
+	}
+	for socket, l := range im.Listeners {
+		if l.Kind == kernel.Mark && !open[l.VIP] {
+			delete(im.Listeners, socket)
+		}
+	}
+}
+
+func (im *Image) hasListeners(service uint16) bool {
+	for _, l := range im.Listeners {
+		if l.Service == service && l.Kind != kernel.Mark {
+			return true
+		}
+	}
+	return false
+}
+
+func (im *Image) replyUsed(socket kernel.Socket) bool {
+	for _, b := range im.Backends {
+		if b.Forwarding == kernel.NAT && b.Addrs[family(socket.Addr)] == socket.Addr {
+			return true
+		}
+	}
+	return false
+}

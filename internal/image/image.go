@@ -1,0 +1,162 @@
+// Package image holds what the kernel's configuration maps say, as one value: it is read from the kernel, built anew
+// from the configuration file, compared, and written. Only this package writes those maps.
+//
+// Building is pure, and keeps every id that is in use, so a build from an unchanged file gives the image that is there
+// and writing it writes nothing. Whatever still has sessions stays in the image, taking no new ones, until a sweep has
+// shown that its last session is gone.
+package image
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/ebbtide/ebbtide/internal/maglev"
+	kernel "github.com/ebbtide/ebbtide/maps"
+)
+
+// Image is the content of the configuration maps.
+type Image struct {
+	Services    map[uint16]Service // by index
+	Generations map[uint16]kernel.Generation
+	Backends    map[uint16]Backend // by id
+	VIPs        map[uint16]kernel.VIP
+	Listeners   map[kernel.Socket]kernel.Listener
+	Replies     map[kernel.Socket]kernel.Reply
+}
+
+// Service is a service's record and steer word.
+type Service struct {
+	kernel.Service
+	Steer kernel.Steer
+}
+
+// Backend is one real server over both families: the same id, an address or none in each.
+type Backend struct {
+	Addrs [2]netip.Addr
+	kernel.Backend
+}
+
+// New is an empty image.
+func New() *Image {
+	return &Image{
+		Services: map[uint16]Service{}, Generations: map[uint16]kernel.Generation{}, Backends: map[uint16]Backend{},
+		VIPs: map[uint16]kernel.VIP{}, Listeners: map[kernel.Socket]kernel.Listener{}, Replies: map[kernel.Socket]kernel.Reply{},
+	}
+}
+
+// Clone copies an image, so that a change of one does not show in the other.
+func (im *Image) Clone() *Image {
+	return &Image{
+		Services: maps.Clone(im.Services), Generations: maps.Clone(im.Generations), Backends: maps.Clone(im.Backends),
+		VIPs: maps.Clone(im.VIPs), Listeners: maps.Clone(im.Listeners), Replies: maps.Clone(im.Replies),
+	}
+}
+
+// ServiceNamed finds a service by name.
+func (im *Image) ServiceNamed(name string) (uint16, bool) {
+	for index, s := range im.Services {
+		if s.Name == name {
+			return index, true
+		}
+	}
+	return 0, false
+}
+
+// GenerationsOf lists the indexes of a service's generations, oldest first.
+func (im *Image) GenerationsOf(service uint16) []uint16 {
+	var out []uint16
+	for index, g := range im.Generations {
+		if g.Service == service {
+			out = append(out, index)
+		}
+	}
+	slices.SortFunc(out, func(a, b uint16) int {
+		return cmp.Compare(im.Generations[a].Number, im.Generations[b].Number)
+	})
+	return out
+}
+
+// InColour finds the generation that holds a colour of a service.
+func (im *Image) InColour(service uint16, c kernel.Colour) (uint16, bool) {
+	for index, g := range im.Generations {
+		if g.Service == service && g.Colour == c {
+			return index, true
+		}
+	}
+	return 0, false
+}
+
+// BackendsOf lists the ids of a generation's backends, in order.
+func (im *Image) BackendsOf(generation uint16) []uint16 {
+	var out []uint16
+	for id, b := range im.Backends {
+		if b.Generation == generation {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Families says in which families a service has listeners.
+func (im *Image) Families(service uint16) (has [2]bool) {
+	for s, l := range im.Listeners {
+		if l.Service == service && l.Kind == kernel.Open {
+			has[family(s.Addr)] = true
+		}
+	}
+	return has
+}
+
+// Maglev builds the table of a generation and family: backend ids, nil when none takes sessions.
+func (im *Image) Maglev(generation uint16, f kernel.Family) []uint16 {
+	var entries []maglev.Entry
+	var ids []uint16
+	for _, id := range im.BackendsOf(generation) {
+		b := im.Backends[id]
+		if b.Use != kernel.InPool || b.Weight == 0 || !b.Addrs[f].IsValid() {
+			continue
+		}
+		entries = append(entries, maglev.Entry{Name: b.name(), Weight: uint32(b.Weight)})
+		ids = append(ids, id)
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	table := maglev.Build(entries, maglev.Size(len(entries)))
+	for i, at := range table {
+		table[i] = ids[at]
+	}
+	return table
+}
+
+// name identifies a backend the same way on every host.
+func (b Backend) name() string {
+	return b.key().String()
+}
+
+// key is a backend's identity within its generation.
+func (b Backend) key() backendKey {
+	return backendKey{b.Addrs[kernel.IPv4], b.Addrs[kernel.IPv6], b.Port}
+}
+
+// Addresses of everything that the filter has to let through: VIPs, and backends of nat services.
+func (im *Image) Addresses() []netip.Addr {
+	var out []netip.Addr
+	for s := range im.Listeners {
+		out = append(out, s.Addr)
+	}
+	for s := range im.Replies {
+		out = append(out, s.Addr)
+	}
+	return out
+}
+
+func family(a netip.Addr) kernel.Family {
+	if a.Is4() {
+		return kernel.IPv4
+	}
+	return kernel.IPv6
+}

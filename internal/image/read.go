@@ -1,0 +1,40 @@
+package image
+
+import (
+	kernel "github.com/ebbtide/ebbtide/maps"
+)
+
+// Read reads the image out of the kernel.
+func Read(t *kernel.Tables) (*Image, error) {
+	im := New()
+	for index, s := range t.Services() {
+		im.Services[index] = Service{Service: s, Steer: t.Steer(index)}
+	}
+	im.Generations = t.Generations()
+	for _, f := range kernel.Families() {
+		for id, b := range t.Backends(f) {
+			im.addBackend(f, id, b)
+		}
+	}
+	var err error
+	if im.VIPs, err = t.VIPs(); err != nil {
+		return nil, err
+	}
+	if im.Listeners, err = t.Listeners(); err != nil {
+		return nil, err
+	}
+	if im.Replies, err = t.Replies(); err != nil {
+		return nil, err
+	}
+	return im, nil
+}
+
+func (im *Image) addBackend(f kernel.Family, id uint16, b kernel.Backend) {
+	e, there := im.Backends[id]
+	if !there {
+		e.Backend = b
+		e.Addr = e.Addrs[0] // the zero address: Addrs has them
+	}
+	e.Addrs[f] = b.Addr
+	im.Backends[id] = e
+}

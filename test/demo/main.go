@@ -1,0 +1,170 @@
+// Command demo shows the tide turn: a small game on two blue and two green backends, 200 players, a flip while they
+// play, new ones who come, old ones who leave, and blue as it empties. Who judges is not ebbtide: the players' own
+// sequence numbers and the backends' own accept logs.
+//
+// With -break the flow table is taken out of the data plane, and the demo must end red.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/ebbtide/ebbtide/bpf/bpftest"
+	"github.com/ebbtide/ebbtide/internal/api"
+	"github.com/ebbtide/ebbtide/test/game"
+	"github.com/ebbtide/ebbtide/test/host"
+	"github.com/ebbtide/ebbtide/test/lab"
+)
+
+const (
+	players  = 200
+	port     = 7777
+	atOnce   = 20 // players who come or leave in one step
+	demoTime = 110 * time.Second
+)
+
+func main() {
+	host.Child()
+	broken := flag.Bool("break", false, "take pinning out of the data plane: the demo must end red")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, demoTime)
+	defer cancel()
+	if err := run(ctx, *broken); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		stop()
+		cancel()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, broken bool) (err error) {
+	l, err := lab.New(lab.Options{Forwarding: lab.DSR})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	endpoints := []game.Endpoint{game.TCP(lab.VIP4, port), game.UDP(lab.VIP4, port)}
+	world, err := game.NewWorld(l, endpoints...)
+	if err != nil {
+		return err
+	}
+	defer world.Close()
+	h, err := startHost(ctx, l, broken)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Stop()) }()
+	d := &demo{
+		world: world, host: h, fleet: game.NewFleet(l.Client), tide: newTide(os.Stdout),
+		role: game.Role{Endpoints: endpoints, ChatTick: time.Second, StateTick: 50 * time.Millisecond},
+	}
+	defer d.fleet.Close()
+	return d.play(ctx)
+}
+
+func startHost(ctx context.Context, l *lab.Lab, broken bool) (*host.Host, error) {
+	var opt host.Options
+	if broken {
+		opt.LeaveOut = bpftest.ProgramRuleRULE_PIN | bpftest.ProgramRuleRULE_ORPHAN
+	}
+	h, err := host.New(l, opt)
+	if err != nil {
+		return nil, err
+	}
+	yaml := host.YAML(l, lab.DSR, 65536, host.Service{
+		Name: "world",
+		Listeners: []string{
+			fmt.Sprintf("{vip: %s, protocol: tcp, port: %d}", lab.VIP4, port),
+			fmt.Sprintf("{vip: %s, protocol: udp, port: %d}", lab.VIP4, port),
+		},
+		// Short, so that the demo ends soon: what has ended leaves the table within seconds.
+		Timeouts: "{tcp: 60s, tcp_half_open: 5s, tcp_closing: 2s, udp: 3s, udp_new: 2s, reuse_after: 5s}",
+	})
+	if err := h.Configure(yaml); err != nil {
+		return nil, err
+	}
+	return h, h.Start(ctx)
+}
+
+// demo is the afternoon.
+type demo struct {
+	world *game.World
+	host  *host.Host
+	fleet *game.Fleet
+	role  game.Role
+	tide  *tide
+
+	flipped time.Time
+	emptied time.Time
+}
+
+func (d *demo) play(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	watching := d.watch(ctx)
+	for range players / atOnce {
+		d.fleet.Add(ctx, atOnce, d.role)
+	}
+	d.tide.say("%d players are on blue", players)
+	d.fleet.Exchange(2)
+	result, err := d.host.Client.Flip(ctx, api.FlipRequest{Service: "world"})
+	if err != nil {
+		return err
+	}
+	d.flipped = time.Now()
+	d.tide.say("flip: %s (version %s) is live; %d sessions play on on %s", result.Live.Colour, result.Live.Version, result.SessionsOnOld, result.Old.Colour)
+	drained := d.drain(ctx)
+	for range players / atOnce {
+		d.fleet.Add(ctx, atOnce, d.role)
+		d.fleet.Exchange(1)
+		d.fleet.Logout(atOnce)
+	}
+	d.tide.say("the last of the old players has logged out")
+	err = <-drained
+	stop()
+	<-watching
+	if err != nil {
+		return fmt.Errorf("wait for the drain: %w", err)
+	}
+	return d.judge()
+}
+
+// drain waits for the daemon's word that blue is empty.
+func (d *demo) drain(ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		done <- d.host.Client.WatchDrain(ctx, api.DrainRequest{Service: "world"}, func(p api.DrainProgress) error {
+			if p.Done && p.State == api.StateDrained {
+				d.emptied = time.Now()
+				d.tide.say("drained: generation %d (%s) is empty", p.Generation.Number, p.Generation.Colour)
+			} else if p.Done {
+				return fmt.Errorf("%s ended as %s", p.Generation.Colour, p.State)
+			}
+			return nil
+		})
+	}()
+	return done
+}
+
+// judge ends with the figures: of the players, and of the backends' accept logs.
+func (d *demo) judge() error {
+	totals := d.fleet.Totals()
+	onBlue := d.fleet.OpenedAfter(d.flipped, &d.world.Log)["blue"]
+	fmt.Printf("players %d · broken %d · new sessions on blue after the flip %d · blue empty after %.1f s\n",
+		totals.Players, totals.Broken, onBlue, d.emptied.Sub(d.flipped).Seconds())
+	for _, reason := range totals.Reasons {
+		fmt.Fprintln(os.Stderr, "  broken:", reason)
+	}
+	open := d.world.Open()["blue"]
+	if totals.Broken != 0 || onBlue != 0 || open != 0 {
+		return fmt.Errorf("a promise is broken: %d players, %d sessions on the wrong side, %d still on blue when it was said to be empty", totals.Broken, onBlue, open)
+	}
+	return nil
+}
