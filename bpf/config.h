@@ -15,6 +15,8 @@ enum table {
 struct config {
 	struct layout layouts[TABLES][FAMILIES];
 	__u64 seed;	  /* of the bucket hash: random per host, kept as long as the table */
+	__u32 protocol;	  /* PROTOCOL; for the loader */
+	__u32 epoch;	  /* counts the programs that took these tables over; for the loader */
 	__u8 build[8];	  /* digest of the program; for the loader */
 	__u32 max_flows;  /* that the tables were sized for; for the loader */
 	__u32 tick_shift; /* tick = jiffies >> tick_shift: about a second */
@@ -23,4 +25,5 @@ struct config {
 	__u8 pad[6];
 };
 
-const volatile struct config CONFIG;
+/* In a map of its own, so that a loader of another build finds it. */
+const volatile struct config CONFIG SEC(".rodata.config");

@@ -14,6 +14,7 @@
 #include "maps.h"
 #include "ipv4.h"
 #include "ipv6.h"
+#include "import.h"
 #include "sweep.h"
 
 #define MAC_MASK 0xffffffffffffULL
@@ -52,6 +53,14 @@ SEC("xdp")
 int ebbtide(struct xdp_md *ctx)
 {
 	return handle(ctx);
+}
+
+SEC("xdp")
+int import(struct xdp_md *ctx)
+{
+	if (CONFIG.previous)
+		import_next();
+	return XDP_DROP;
 }
 
 SEC("syscall")

@@ -36,26 +36,36 @@ static __always_inline __u64 mix(__u64 x, __u64 word, __u64 factor)
 	return x ^ x >> 32;
 }
 
-static __always_inline void flow_id4(struct flow_id *id, __be32 client, __be16 cport, __be16 dport, __u32 vip)
+static __always_inline void flow_id4_of(struct flow_id *id, __u64 key, __u32 vip)
 {
-	id->key[0] = (__u64)client << 32 | (__u32)cport << 16 | dport;
+	id->key[0] = key;
 	id->key[1] = id->key[2] = 0;
 	id->vip = vip;
-	id->hash = mix(mix(CONFIG.seed, id->key[0] + vip, 0x9e3779b97f4a7c15ULL), CONFIG.seed, 0xbf58476d1ce4e5b9ULL);
+	id->hash = mix(mix(CONFIG.seed, key + vip, 0x9e3779b97f4a7c15ULL), CONFIG.seed, 0xbf58476d1ce4e5b9ULL);
+}
+
+static __always_inline void flow_id4(struct flow_id *id, __be32 client, __be16 cport, __be16 dport, __u32 vip)
+{
+	flow_id4_of(id, (__u64)client << 32 | (__u32)cport << 16 | dport, vip);
+}
+
+static __always_inline void flow_id6_of(struct flow_id *id, __u64 ports, __u64 high, __u64 low)
+{
+	__u64 h;
+
+	id->key[0] = ports;
+	id->key[1] = high;
+	id->key[2] = low;
+	id->vip = (__u32)ports;
+	h = mix(CONFIG.seed, high, 0x9e3779b97f4a7c15ULL);
+	h = mix(h, low, 0xbf58476d1ce4e5b9ULL);
+	h = mix(h, ports, 0x9e3779b97f4a7c15ULL);
+	id->hash = mix(h, CONFIG.seed, 0xbf58476d1ce4e5b9ULL);
 }
 
 static __always_inline void flow_id6(struct flow_id *id, const __u64 client[2], __be16 cport, __be16 dport, __u32 vip)
 {
-	__u64 h;
-
-	id->key[0] = (__u64)cport << 48 | (__u64)dport << 32 | vip;
-	id->key[1] = client[0];
-	id->key[2] = client[1];
-	id->vip = vip;
-	h = mix(CONFIG.seed, client[0], 0x9e3779b97f4a7c15ULL);
-	h = mix(h, client[1], 0xbf58476d1ce4e5b9ULL);
-	h = mix(h, id->key[0], 0x9e3779b97f4a7c15ULL);
-	id->hash = mix(h, CONFIG.seed, 0xbf58476d1ce4e5b9ULL);
+	flow_id6_of(id, (__u64)cport << 48 | (__u64)dport << 32 | vip, client[0], client[1]);
 }
 
 /* The i-th line in which a flow of this hash may lie. */

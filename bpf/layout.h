@@ -8,8 +8,12 @@
 
 #include <linux/types.h>
 
+#include "slots.h"
+#include "line.h"
+
 enum limit {
-	SLOTS = 4,	    /* slots in a line of a flow table */
+	SLOTS_PER_LINE = SLOTS,
+	PROTOCOL = 1, /* of the slots: raised when meta words or hashes change their meaning, which no upgrade bridges */
 	LINES_MAIN = 4,	    /* candidate lines of a flow: two, and the neighbour of each */
 	LINES_STASH = 4,    /* lines of the overflow in which a flow may lie */
 	MAX_BACKENDS = 65536, /* ids are 16 bits, 0 is never valid */
@@ -88,19 +92,6 @@ enum colour {
 	COLOUR_NONE = 0, /* drains outside the two slots */
 	COLOUR_BLUE = 1,
 	COLOUR_GREEN = 2,
-};
-
-/* One line of the IPv4 flow table: one cache line. */
-struct line4 {
-	__u64 key[SLOTS];  /* client address, client port, destination port: flow_key4() */
-	__u64 meta[SLOTS]; /* meta.h; its tag is the VIP id */
-};
-
-/* One line of the IPv6 flow table: the words that tell most flows apart share its first cache line. */
-struct line6 {
-	__u64 meta[SLOTS];  /* meta.h; its tag counts claims */
-	__u64 ports[SLOTS]; /* client port, destination port, VIP id: flow_key6() */
-	__u64 addr[SLOTS][2];
 };
 
 /* What a plain hit has no need of, at the same index as the slot. */
@@ -243,8 +234,6 @@ struct tick_sample {
 	__u64 boot_ns; /* CLOCK_MONOTONIC */
 };
 
-_Static_assert(sizeof(struct line4) == 64, "an IPv4 line is one cache line");
-_Static_assert(sizeof(struct line6) == 128, "an IPv6 line is two cache lines");
 _Static_assert(sizeof(struct cold) == 16, "cold record");
 _Static_assert(sizeof(struct listener_key4) == 8, "no padding in a hashed key");
 _Static_assert(sizeof(struct listener_key6) == 20, "no padding in a hashed key");

@@ -7,6 +7,10 @@
  * A slot is only ever changed by a compare-and-swap of the meta word that was read, so the sweeper, which takes no
  * stripe, and packets of other flows, which hold other stripes, cannot be overwritten.
  *
+ * While an upgrade imports the previous table (docs/architecture.md), a pin may lie in either. As long as links are being
+ * moved, new flows are pinned in the previous one, which the old program knows; after that a pin found there is moved to
+ * the current one under the same stripe. So a flow never has two.
+ *
  * What may make room for a new flow, best first: free or expired, closing, the oldest half-open, the oldest young, in
  * the candidate lines; then the same in the overflow. Established flows never.
  */
@@ -46,6 +50,7 @@ struct call {
 	enum table table; /* out, by a miss */
 	__u32 index;
 	__u32 backend;
+	__u32 import;	  /* slot of the previous table that holds the pin, or NO_SLOT */
 };
 
 /* A pass over the candidate lines. */
@@ -237,33 +242,49 @@ static __always_inline void scan_victim(const enum table table, const enum famil
 	}
 }
 
+/* True while this build has a previous table and the call works on it; constant when there is none. */
+static __always_inline bool on_previous(const struct call *call)
+{
+	return CONFIG.previous && call->table == TABLE_PREVIOUS;
+}
+
+static __always_inline int scan_free_of(const enum family family, struct call *call, struct scan *scan)
+{
+	if (on_previous(call))
+		scan_free(TABLE_PREVIOUS, family, &call->id, scan);
+	else
+		scan_free(TABLE_CURRENT, family, &call->id, scan);
+	return 0;
+}
+
+static __always_inline int scan_victim_of(const enum family family, struct call *call, struct scan *scan)
+{
+	if (on_previous(call))
+		scan_victim(TABLE_PREVIOUS, family, &call->id, call->now, scan);
+	else
+		scan_victim(TABLE_CURRENT, family, &call->id, call->now, scan);
+	return 0;
+}
+
 /* Global functions, here and below: verified once each, however many paths lead to them. They return 0. */
 __noinline int scan_free4(struct call *call, struct scan *scan)
 {
-	if (call && scan)
-		scan_free(TABLE_CURRENT, FAMILY_IPV4, &call->id, scan);
-	return 0;
+	return call && scan ? scan_free_of(FAMILY_IPV4, call, scan) : 0;
 }
 
 __noinline int scan_free6(struct call *call, struct scan *scan)
 {
-	if (call && scan)
-		scan_free(TABLE_CURRENT, FAMILY_IPV6, &call->id, scan);
-	return 0;
+	return call && scan ? scan_free_of(FAMILY_IPV6, call, scan) : 0;
 }
 
 __noinline int scan_victim4(struct call *call, struct scan *scan)
 {
-	if (call && scan)
-		scan_victim(TABLE_CURRENT, FAMILY_IPV4, &call->id, call->now, scan);
-	return 0;
+	return call && scan ? scan_victim_of(FAMILY_IPV4, call, scan) : 0;
 }
 
 __noinline int scan_victim6(struct call *call, struct scan *scan)
 {
-	if (call && scan)
-		scan_victim(TABLE_CURRENT, FAMILY_IPV6, &call->id, call->now, scan);
-	return 0;
+	return call && scan ? scan_victim_of(FAMILY_IPV6, call, scan) : 0;
 }
 
 static __always_inline void count_replaced(__u64 meta, bool expired)
@@ -333,6 +354,26 @@ __noinline int loose6(struct call *call)
 	return call ? go_loose(FAMILY_IPV6, call) : PIN_DROP;
 }
 
+static __always_inline void write_key(const enum family family, const struct slot *slot, const struct flow_id *id)
+{
+	*(volatile __u64 *)slot->k0 = id->key[0];
+	if (family == FAMILY_IPV6) {
+		*(volatile __u64 *)slot->k1 = id->key[1];
+		*(volatile __u64 *)slot->k2 = id->key[2];
+	}
+}
+
+static __always_inline void publish(const struct slot *slot, __u64 claimed, __u64 meta)
+{
+	if (__sync_val_compare_and_swap(slot->meta, claimed, meta) != claimed)
+		count(EVENT_PUBLISH_LOST);
+}
+
+static __always_inline __u32 tag_of(const enum family family, const struct call *call, __u64 claimed)
+{
+	return family == FAMILY_IPV4 ? call->id.vip : meta_tag(claimed);
+}
+
 /* The slot is claimed: nobody else changes it. */
 static __always_inline int write_pin(const enum table table, const enum family family, struct call *call,
 				     const struct slot *slot, __u64 claimed, __u32 index)
@@ -343,29 +384,47 @@ static __always_inline int write_pin(const enum table table, const enum family f
 
 	stall(STALL_PUBLISH);
 	if (!c.backend || !cold) {
-		__sync_val_compare_and_swap(slot->meta, claimed, claimed & META_TAG);
+		publish(slot, claimed, claimed & META_TAG);
 		call->backend = DROP_NO_GENERATION;
 		return PIN_DROP;
 	}
-	*(volatile __u64 *)slot->k0 = call->id.key[0];
-	if (family == FAMILY_IPV6) {
-		*(volatile __u64 *)slot->k1 = call->id.key[1];
-		*(volatile __u64 *)slot->k2 = call->id.key[2];
-	}
+	write_key(family, slot, &call->id);
 	cold->start = call->now;
 	cold->fin_seq = fin_end(&call->t);
 	*(__u64 *)cold->mac = call->last_hop;
-	pinned = meta_make(first_state(&call->t), family == FAMILY_IPV4 ? call->id.vip : meta_tag(claimed), c.backend,
-			   call->now);
+	pinned = meta_make(first_state(&call->t), tag_of(family, call, claimed), c.backend, call->now);
 	if (call->t.flags & TCP_FIN)
 		pinned |= META_FIN;
-	if (__sync_val_compare_and_swap(slot->meta, claimed, pinned) != claimed)
-		count(EVENT_PUBLISH_LOST);
+	publish(slot, claimed, pinned);
 	count_pin(call, &c);
 	if (index >= CONFIG.layouts[table][family].lines * SLOTS)
 		count(EVENT_OVERFLOW);
 	call->backend = c.backend;
 	return PIN_PINNED;
+}
+
+/* Moves a pin from the previous table into the claimed slot. Only holders of the stripe use it there, so it can go. */
+static __always_inline int move_pin(const enum family family, struct call *call, const struct slot *slot,
+				    __u64 claimed, __u32 index)
+{
+	struct cold *from = cold_at(TABLE_PREVIOUS, family, call->import);
+	struct cold *to = cold_at(TABLE_CURRENT, family, index);
+	struct slot old;
+	__u64 meta;
+
+	if (!from || !to || !slot_at(TABLE_PREVIOUS, family, call->import, &old)) {
+		publish(slot, claimed, claimed & META_TAG);
+		call->backend = DROP_BAD_MAP;
+		return PIN_DROP;
+	}
+	meta = load_meta(old.meta);
+	write_key(family, slot, &call->id);
+	*to = *from;
+	publish(slot, claimed, (meta & ~META_TAG) | (__u64)tag_of(family, call, claimed) << META_TAG_SHIFT);
+	__sync_val_compare_and_swap(old.meta, meta, meta & META_TAG);
+	count(EVENT_IMPORTED);
+	call->index = index;
+	return PIN_FOUND;
 }
 
 /* Takes the slot that scan chose. Returns -1 when another CPU was faster. */
@@ -381,17 +440,26 @@ static __always_inline int claim(const enum table table, const enum family famil
 		count(EVENT_CAS_LOST);
 		return -1;
 	}
+	if (CONFIG.previous && table == TABLE_CURRENT && call->import != NO_SLOT)
+		return move_pin(family, call, &slot, claimed, index);
 	return write_pin(table, family, call, &slot, claimed, index);
+}
+
+static __always_inline int claim_in(const enum family family, struct call *call, __u32 index, __u64 meta)
+{
+	if (on_previous(call))
+		return claim(TABLE_PREVIOUS, family, call, index, meta);
+	return claim(TABLE_CURRENT, family, call, index, meta);
 }
 
 __noinline int claim4(struct call *call, __u32 index, __u64 meta)
 {
-	return call ? claim(TABLE_CURRENT, FAMILY_IPV4, call, index, meta) : -1;
+	return call ? claim_in(FAMILY_IPV4, call, index, meta) : -1;
 }
 
 __noinline int claim6(struct call *call, __u32 index, __u64 meta)
 {
-	return call ? claim(TABLE_CURRENT, FAMILY_IPV6, call, index, meta) : -1;
+	return call ? claim_in(FAMILY_IPV6, call, index, meta) : -1;
 }
 
 static __always_inline int take(const enum family family, struct call *call, __u32 index, __u64 meta)
@@ -399,35 +467,106 @@ static __always_inline int take(const enum family family, struct call *call, __u
 	return family == FAMILY_IPV4 ? claim4(call, index, meta) : claim6(call, index, meta);
 }
 
+static __always_inline void look(const enum family family, struct call *call, struct scan *scan)
+{
+	if (family == FAMILY_IPV4)
+		scan_free4(call, scan);
+	else
+		scan_free6(call, scan);
+}
+
+/* The flow's entry in the scanned table is its pin. */
+static __always_inline bool holds(const enum family family, const struct call *call, const struct scan *scan)
+{
+	return scan->own != NO_SLOT && rule(RULE_OWN_SLOT) && !call->fresh &&
+	       !flow_expired(family, scan->own_meta, call->t.proto, call->now);
+}
+
+/* Frees an entry of the previous table that is no pin any more, so that nothing can revive it there. */
+static __always_inline void forget(const enum family family, const struct scan *scan)
+{
+	struct slot slot;
+
+	if (slot_at(TABLE_PREVIOUS, family, scan->own, &slot))
+		__sync_val_compare_and_swap(slot.meta, scan->own_meta, scan->own_meta & META_TAG);
+}
+
+/*
+ * An upgrade is under way: looks in the table that new flows do not go to. A pin in the current table is found; one in
+ * the previous table is to be imported.
+ */
+static __always_inline bool look_aside(const enum family family, struct call *call)
+{
+	enum table home = call->table;
+	struct scan scan = {};
+
+	call->table = home == TABLE_PREVIOUS ? TABLE_CURRENT : TABLE_PREVIOUS;
+	look(family, call, &scan);
+	if (holds(family, call, &scan)) {
+		if (home == TABLE_PREVIOUS) {
+			call->index = scan.own;
+			return true;
+		}
+		call->import = scan.own;
+	} else if (home == TABLE_CURRENT && scan.own != NO_SLOT) {
+		forget(family, &scan);
+	}
+	call->table = home;
+	return false;
+}
+
+__noinline int look_aside4(struct call *call)
+{
+	return call && look_aside(FAMILY_IPV4, call);
+}
+
+__noinline int look_aside6(struct call *call)
+{
+	return call && look_aside(FAMILY_IPV6, call);
+}
+
+/* No slot for the flow. A pin that is to be imported stays where it is, and is used there. */
+static __always_inline int no_slot(const enum family family, struct call *call)
+{
+	if (CONFIG.previous && call->import != NO_SLOT) {
+		call->table = TABLE_PREVIOUS;
+		call->index = call->import;
+		return PIN_FOUND;
+	}
+	return family == FAMILY_IPV4 ? loose4(call) : loose6(call);
+}
+
 /* Under the stripe, once. Returns -1 to try again. */
-static __always_inline int pin_once(const enum table table, const enum family family, struct call *call)
+static __always_inline int pin_once(const enum family family, struct call *call)
 {
 	struct scan scan = {};
 
-	if (family == FAMILY_IPV4)
-		scan_free4(call, &scan);
-	else
-		scan_free6(call, &scan);
-	if (scan.own != NO_SLOT && rule(RULE_OWN_SLOT)) {
-		if (!call->fresh && !flow_expired(family, scan.own_meta, call->t.proto, call->now)) {
-			call->table = table;
-			call->index = scan.own;
+	call->import = NO_SLOT;
+	call->table = TABLE_CURRENT;
+	if (CONFIG.previous) {
+		if (*(volatile __u32 *)&pin_previous)
+			call->table = TABLE_PREVIOUS;
+		if (family == FAMILY_IPV4 ? look_aside4(call) : look_aside6(call))
 			return PIN_FOUND;
-		}
-		if (!call->closed)
-			return take(family, call, scan.own, scan.own_meta);
 	}
-	if (call->closed) {
+	look(family, call, &scan);
+	if (call->import == NO_SLOT && holds(family, call, &scan)) {
+		call->index = scan.own;
+		return PIN_FOUND;
+	}
+	if (call->closed && call->import == NO_SLOT) {
 		call->backend = DROP_LISTENER_CLOSED;
 		return PIN_DROP;
 	}
+	if (scan.own != NO_SLOT && rule(RULE_OWN_SLOT))
+		return take(family, call, scan.own, scan.own_meta);
 	if (scan.best == NO_SLOT) {
 		if (family == FAMILY_IPV4)
 			scan_victim4(call, &scan);
 		else
 			scan_victim6(call, &scan);
 		if (scan.best == NO_SLOT)
-			return family == FAMILY_IPV4 ? loose4(call) : loose6(call);
+			return no_slot(family, call);
 		count_replaced(scan.best_meta, scan.best_rank <= 1);
 	}
 	return take(family, call, scan.best, scan.best_meta);
@@ -446,7 +585,7 @@ static __always_inline int pin(const enum family family, struct call *call)
 		return PIN_DROP;
 	}
 	for (i = 0; i < PIN_ATTEMPTS && result < 0; i++)
-		result = pin_once(TABLE_CURRENT, family, call);
+		result = pin_once(family, call);
 	stripe_release(&stripe->held);
 	if (result >= 0)
 		return result;

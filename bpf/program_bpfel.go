@@ -73,6 +73,8 @@ type ProgramConfig struct {
 		KeyStride  [3]uint16
 	}
 	Seed      uint64
+	Protocol  uint32
+	Epoch     uint32
 	Build     [8]uint8
 	MaxFlows  uint32
 	TickShift uint32
@@ -164,7 +166,8 @@ type ProgramLayout struct {
 type ProgramLimit uint32
 
 const (
-	ProgramLimitSLOTS           ProgramLimit = 4
+	ProgramLimitSLOTS_PER_LINE  ProgramLimit = 4
+	ProgramLimitPROTOCOL        ProgramLimit = 1
 	ProgramLimitLINES_MAIN      ProgramLimit = 4
 	ProgramLimitLINES_STASH     ProgramLimit = 4
 	ProgramLimitMAX_BACKENDS    ProgramLimit = 65536
@@ -360,11 +363,14 @@ const (
 	ProgramMapVipCounts          = "vip_counts"
 	ProgramMapVips               = "vips"
 	ProgramProgEbbtide           = "ebbtide"
+	ProgramProgImport            = "import"
 	ProgramProgSampleTicks       = "sample_ticks"
 	ProgramProgSweep             = "sweep"
 	ProgramVarCONFIG             = "CONFIG"
 	ProgramVarAddressFilter      = "address_filter"
 	ProgramVarIfaces             = "ifaces"
+	ProgramVarImportCursor       = "import_cursor"
+	ProgramVarImportLeft         = "import_left"
 	ProgramVarKeepBackendState   = "keep_backend_state"
 	ProgramVarKeepBackendUse     = "keep_backend_use"
 	ProgramVarKeepFlowState      = "keep_flow_state"
@@ -419,6 +425,7 @@ type ProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProgramProgramSpecs struct {
 	Ebbtide     *ebpf.ProgramSpec `ebpf:"ebbtide"`
+	Import      *ebpf.ProgramSpec `ebpf:"import"`
 	SampleTicks *ebpf.ProgramSpec `ebpf:"sample_ticks"`
 	Sweep       *ebpf.ProgramSpec `ebpf:"sweep"`
 }
@@ -460,6 +467,8 @@ type ProgramVariableSpecs struct {
 	CONFIG           *ebpf.VariableSpec `ebpf:"CONFIG"`
 	AddressFilter    *ebpf.VariableSpec `ebpf:"address_filter"`
 	Ifaces           *ebpf.VariableSpec `ebpf:"ifaces"`
+	ImportCursor     *ebpf.VariableSpec `ebpf:"import_cursor"`
+	ImportLeft       *ebpf.VariableSpec `ebpf:"import_left"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
@@ -553,6 +562,8 @@ type ProgramVariables struct {
 	CONFIG           *ebpf.Variable `ebpf:"CONFIG"`
 	AddressFilter    *ebpf.Variable `ebpf:"address_filter"`
 	Ifaces           *ebpf.Variable `ebpf:"ifaces"`
+	ImportCursor     *ebpf.Variable `ebpf:"import_cursor"`
+	ImportLeft       *ebpf.Variable `ebpf:"import_left"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
@@ -569,6 +580,7 @@ type ProgramVariables struct {
 // It can be passed to LoadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProgramPrograms struct {
 	Ebbtide     *ebpf.Program `ebpf:"ebbtide"`
+	Import      *ebpf.Program `ebpf:"import"`
 	SampleTicks *ebpf.Program `ebpf:"sample_ticks"`
 	Sweep       *ebpf.Program `ebpf:"sweep"`
 }
@@ -576,6 +588,7 @@ type ProgramPrograms struct {
 func (p *ProgramPrograms) Close() error {
 	return _ProgramClose(
 		p.Ebbtide,
+		p.Import,
 		p.SampleTicks,
 		p.Sweep,
 	)

@@ -32,29 +32,37 @@ static __always_inline struct backend *answerer(const enum family family, __u64 
 	return be;
 }
 
-/* Refreshes the flow that a backend answers on. Returns the slot's index, or -1 when there is no such flow. */
-static __always_inline int refresh(const enum family family, struct call *call, const __be32 *from)
+/* Refreshes the flow that a backend answers on; call says where it lies. Returns false when there is no such flow. */
+static __always_inline bool refresh(const enum family family, struct call *call, const __be32 *from)
 {
-	struct backend *be;
 	struct hit hit;
-	int i;
+	int i, id;
 
+	call->closed = 1; /* a reply begins nothing */
 	for (i = 0; i < SERVE_ATTEMPTS; i++) {
-		if (!find(family, &call->id, &hit))
-			return -1;
-		be = answerer(family, hit.word, from);
-		if (!be)
-			return -1;
-		switch (touch(TABLE_CURRENT, family, call, &hit, be, FROM_BACKEND)) {
-		case TOUCH_DONE:
-			return hit.index;
-		case TOUCH_AGAIN:
-			continue;
-		case TOUCH_MISS:
-			return -1;
+		if (find(family, &call->id, &hit)) {
+			struct backend *be = answerer(family, hit.word, from);
+
+			call->table = TABLE_CURRENT;
+			call->index = hit.index;
+			if (!be)
+				return false;
+			switch (touch(TABLE_CURRENT, family, call, &hit, be, FROM_BACKEND)) {
+			case TOUCH_DONE:
+				return true;
+			case TOUCH_AGAIN:
+				continue;
+			case TOUCH_MISS:
+				return false;
+			}
 		}
+		id = miss(family, call, FROM_BACKEND);
+		if (id < 0)
+			return false;
+		if (id > 0)
+			return answerer(family, (__u64)id << META_BACKEND_SHIFT, from);
 	}
-	return hit.index; /* the pin holds; only its refresh is left to the next packet */
+	return false;
 }
 
 /* An address handed to a global function. */
@@ -64,25 +72,27 @@ struct source {
 
 __noinline int refresh4(struct call *call, struct source *from)
 {
-	return call && from ? refresh(FAMILY_IPV4, call, from->addr) : -1;
+	return call && from && refresh(FAMILY_IPV4, call, from->addr);
 }
 
 __noinline int refresh6(struct call *call, struct source *from)
 {
-	return call && from ? refresh(FAMILY_IPV6, call, from->addr) : -1;
+	return call && from && refresh(FAMILY_IPV6, call, from->addr);
 }
 
 /* The cold record of the flow that a backend answers on, or NULL. */
 static __always_inline struct cold *answered(const enum family family, struct call *call, struct source *from)
 {
 	struct hit hit;
-	int index;
 
 	call->forwarding = FORWARDING_NAT;
 	if (find(family, &call->id, &hit) && plain(&hit, call) && answerer(family, hit.word, from->addr))
 		return cold_at(TABLE_CURRENT, family, hit.index);
-	index = family == FAMILY_IPV4 ? refresh4(call, from) : refresh6(call, from);
-	return index < 0 ? NULL : cold_at(TABLE_CURRENT, family, index);
+	if (!(family == FAMILY_IPV4 ? refresh4(call, from) : refresh6(call, from)))
+		return NULL;
+	if (on_previous(call))
+		return cold_at(TABLE_PREVIOUS, family, call->index);
+	return cold_at(TABLE_CURRENT, family, call->index);
 }
 
 static __always_inline int send_back(struct xdp_md *ctx, struct ethhdr *eth, const struct cold *cold)

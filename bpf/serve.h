@@ -87,33 +87,51 @@ static __always_inline bool plain(const struct hit *hit, const struct call *call
 	       !(call->t.flags & (TCP_SYN | TCP_FIN | TCP_RST));
 }
 
+/* The slot that a miss found under the stripe, read again without it. */
+static __always_inline bool reread(const enum table table, const enum family family, struct call *call,
+				   struct hit *hit)
+{
+	struct slot slot;
+
+	if (!slot_at(table, family, call->index, &slot))
+		return false;
+	hit->meta = slot.meta;
+	hit->word = load_meta(slot.meta);
+	hit->index = call->index;
+	return meta_published(hit->word) && slot_is(family, &slot, hit->word, &call->id) &&
+	       load_meta(slot.meta) == hit->word;
+}
+
 /*
- * No hit in the candidate lines. Returns a backend id, a drop reason as a negative number, or 0 to look again.
- * A pin found under the stripe (in the overflow, or made by another CPU meanwhile) is touched here.
+ * A pin that was found under the stripe: in the overflow, in the previous table, or made by another CPU meanwhile.
+ * Returns its backend, or 0 to look again.
  */
-static __always_inline int miss(const enum family family, struct call *call)
+static __always_inline int found(const enum table table, const enum family family, struct call *call,
+				 enum direction from)
+{
+	struct backend *be;
+	struct hit hit;
+
+	if (!reread(table, family, call, &hit))
+		return 0;
+	be = backend_of(family, meta_backend(hit.word));
+	if (!be || touch(table, family, call, &hit, be, from) != TOUCH_DONE)
+		return 0;
+	return meta_backend(hit.word);
+}
+
+/* No hit in the candidate lines. Returns a backend id, a drop reason as a negative number, or 0 to look again. */
+static __always_inline int miss(const enum family family, struct call *call, enum direction from)
 {
 	int result = family == FAMILY_IPV4 ? pin4(call) : pin6(call);
-	struct backend *be;
-	struct slot slot;
-	struct hit hit;
 
 	if (result == PIN_DROP)
 		return -(int)call->backend;
 	if (result != PIN_FOUND)
 		return call->backend;
-	if (!slot_at(TABLE_CURRENT, family, call->index, &slot))
-		return 0;
-	hit.meta = slot.meta;
-	hit.word = load_meta(slot.meta);
-	hit.index = call->index;
-	if (!meta_published(hit.word) || !slot_is(family, &slot, hit.word, &call->id) ||
-	    load_meta(slot.meta) != hit.word)
-		return 0;
-	be = backend_of(family, meta_backend(hit.word));
-	if (!be || touch(TABLE_CURRENT, family, call, &hit, be, FROM_CLIENT) != TOUCH_DONE)
-		return 0;
-	return meta_backend(hit.word);
+	if (on_previous(call))
+		return found(TABLE_PREVIOUS, family, call, from);
+	return found(TABLE_CURRENT, family, call, from);
 }
 
 /* All but the plain hit: look, touch, pin, and begin anew where another CPU was faster. Returns as backend_for(). */
@@ -138,7 +156,7 @@ static __always_inline int settle(const enum family family, struct call *call)
 				break;
 			}
 		}
-		id = miss(family, call);
+		id = miss(family, call, FROM_CLIENT);
 		if (id)
 			return id;
 	}

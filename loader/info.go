@@ -19,15 +19,16 @@ func (p *Plane) MaxFlows() uint32 { return p.config.MaxFlows }
 // Build identifies the program in the kernel.
 func (p *Plane) Build() string { return hex.EncodeToString(p.config.Build[:]) }
 
-// Outdated says whether the data plane in the kernel is of another build than this loader's, or of another size.
+// Outdated says whether the data plane in the kernel is of another build than this loader's or of another
+// size, or an upgrade of it was cut short.
 func (p *Plane) Outdated(maxFlows uint32) bool {
-	return p.config.Build != buildOf(p.spec) || p.config.MaxFlows != maxFlows
+	return p.config.Build != buildOf(p.spec) || p.config.MaxFlows != maxFlows || p.config.Previous != 0
 }
 
 // buildOf is a digest of the programs' instructions: what the kernel runs, whatever file it came from.
 func buildOf(spec *ebpf.CollectionSpec) (id [8]uint8) {
 	h := sha256.New()
-	for _, name := range []string{programName, sweeperName} {
+	for _, name := range []string{programName, sweeperName, importerName} {
 		for _, ins := range spec.Programs[name].Instructions {
 			fmt.Fprintf(h, "%v %v %v %d %d %s\n", ins.OpCode, ins.Dst, ins.Src, ins.Offset, ins.Constant, ins.Reference())
 		}

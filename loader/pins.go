@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -63,7 +64,7 @@ func pinAll(dir string, coll *ebpf.Collection) error {
 			return fmt.Errorf("pin map %s: %w", name, err)
 		}
 	}
-	for _, name := range []string{programName, sweeperName, samplerName} {
+	for _, name := range []string{programName, sweeperName, samplerName, importerName} {
 		if err := coll.Programs[name].Pin(filepath.Join(dir, programsDir, name)); err != nil {
 			return fmt.Errorf("pin program %s: %w", name, err)
 		}
@@ -95,11 +96,30 @@ func openProgram(dir, name string) (*ebpf.Program, error) {
 	return prog, nil
 }
 
-// recoverPins clears what a loader that was killed half-way left: a half-made directory never led anywhere.
+// recoverPins undoes what a loader that was killed half-way left. A half-made directory never led anywhere. A complete
+// one that did not take its place yet may have some of the links: they go back to the program that is in place. Either
+// program has all pins, whichever point was reached (Upgrade says why).
 func recoverPins(dir string) error {
-	err := os.RemoveAll(dir + buildingSuffix)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.RemoveAll(dir + buildingSuffix); err != nil {
 		return fmt.Errorf("clear half-made pins: %w", err)
+	}
+	ready := dir + readySuffix
+	if _, err := os.Stat(ready); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Stat(dir); err == nil {
+		program, err := openProgram(dir, programName)
+		if err != nil {
+			return err
+		}
+		defer program.Close()
+		err = eachLinkIn(dir, func(name string, l link.Link) error { return l.Update(program) })
+		if err != nil {
+			return fmt.Errorf("give the links back to the program in place: %w", err)
+		}
+	}
+	if err := os.RemoveAll(ready); err != nil {
+		return fmt.Errorf("clear the pins of an upgrade that did not happen: %w", err)
 	}
 	return nil
 }

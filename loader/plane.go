@@ -24,6 +24,10 @@ const (
 	programName = "ebbtide"
 	sweeperName = "sweep"
 	samplerName = "sample_ticks"
+
+	importerName = "import"
+	variablesMap = ".bss"
+	configMap    = ".rodata.config"
 )
 
 // Options says which data plane is wanted.
@@ -112,9 +116,12 @@ func newConfig(spec *ebpf.CollectionSpec, maxFlows uint32, ticks Ticks) (bpf.Pro
 	if _, err := rand.Read(seed[:]); err != nil {
 		return bpf.ProgramConfig{}, fmt.Errorf("draw the hash seed: %w", err)
 	}
-	c := bpf.ProgramConfig{Seed: binary.NativeEndian.Uint64(seed[:]), TickShift: ticks.shift, Build: buildOf(spec), MaxFlows: maxFlows}
+	c := bpf.ProgramConfig{Protocol: protocol, Seed: binary.NativeEndian.Uint64(seed[:]), TickShift: ticks.shift, Build: buildOf(spec), MaxFlows: maxFlows}
 	for _, f := range maps.Families() {
-		l := maps.LayoutFor(f, maxFlows)
+		l, err := maps.LayoutIn(spec, f, maxFlows)
+		if err != nil {
+			return c, err
+		}
 		c.Layouts[0][f] = l
 		c.Layouts[1][f] = l
 	}
@@ -131,6 +138,13 @@ func load(spec *ebpf.CollectionSpec, config bpf.ProgramConfig, reuse map[string]
 		lines := maps.LinesOf(config.Layouts[0][f])
 		s.Maps[flowMaps[f]].MaxEntries = lines
 		s.Maps[coldMaps[f]].MaxEntries = lines * maps.Slots
+		if config.Previous != 0 {
+			old := config.Layouts[1][f]
+			s.Maps[previousPrefix+flowMaps[f]].ValueSize = old.LineBytes
+			s.Maps[previousPrefix+flowMaps[f]].Value = nil
+			s.Maps[previousPrefix+flowMaps[f]].MaxEntries = maps.LinesOf(old)
+			s.Maps[previousPrefix+coldMaps[f]].MaxEntries = maps.LinesOf(old) * maps.Slots
+		}
 	}
 	if err := s.Variables["CONFIG"].Set(config); err != nil {
 		return nil, fmt.Errorf("set the program's configuration: %w", err)
@@ -142,7 +156,10 @@ func load(spec *ebpf.CollectionSpec, config bpf.ProgramConfig, reuse map[string]
 	return coll, nil
 }
 
-const tickMask = maps.TickMask
+const (
+	tickMask = maps.TickMask
+	protocol = uint32(bpf.ProgramLimitPROTOCOL)
+)
 
 var (
 	flowMaps = [2]string{"flows4", "flows6"}
@@ -171,26 +188,21 @@ func (p *Plane) adopt() error {
 	if err != nil {
 		return err
 	}
-	p.Tables, err = maps.New(p.maps, vars)
+	p.Tables, err = maps.New(p.maps, vars, layouts(p.config))
 	if err != nil {
 		return fmt.Errorf("adopt the data plane in %s: %w", p.dir, err)
 	}
 	return nil
 }
 
-// readConfig reads CONFIG from the pinned read-only data.
+// readConfig reads CONFIG of the program that runs: it lies in a map of its own.
 func (p *Plane) readConfig() error {
-	data, err := p.maps[".rodata"].LookupBytes(uint32(0))
-	if err != nil {
-		return fmt.Errorf("read the program's configuration: %w", err)
+	m := p.maps[configMap]
+	if m == nil {
+		return fmt.Errorf("read the configuration of the data plane in %s: map %s is not pinned; detach and start anew", p.dir, configMap)
 	}
-	at := p.spec.Variables["CONFIG"].Offset
-	size := binary.Size(p.config)
-	if int(at)+size > len(data) {
-		return fmt.Errorf("read the program's configuration: %d bytes at %d do not fit %d", size, at, len(data))
-	}
-	if _, err := binary.Decode(data[at:], binary.NativeEndian, &p.config); err != nil {
-		return fmt.Errorf("decode the program's configuration: %w", err)
+	if err := m.Lookup(uint32(0), &p.config); err != nil {
+		return fmt.Errorf("read the configuration of the data plane in %s: %w", p.dir, err)
 	}
 	return nil
 }
@@ -205,4 +217,9 @@ func (p *Plane) Close() error {
 		errs = append(errs, m.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// layouts of the current tables.
+func layouts(c bpf.ProgramConfig) [2]maps.Layout {
+	return [2]maps.Layout{maps.Layout(c.Layouts[0][maps.IPv4]), maps.Layout(c.Layouts[0][maps.IPv6])}
 }

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/netip"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/ebbtide/ebbtide/bpf"
 )
@@ -65,21 +66,24 @@ func (m Meta) WithSeen(tick uint32) Meta {
 // TickMask: ticks are counted modulo TickMask+1.
 const TickMask = 1<<bpf.ProgramMetaBitsTICK_BITS - 1
 
+// word points at one word of a slot.
+func (t *Tables) word(f Family, slot uint32, off, stride uint16) *uint64 {
+	l := t.layouts[f]
+	return (*uint64)(unsafe.Pointer(&t.lines[f][int(slot/Slots)*int(l.LineBytes)+int(off)+int(slot%Slots)*int(stride)]))
+}
+
 // metaAt points at the meta word of a slot.
 func (t *Tables) metaAt(f Family, slot uint32) *uint64 {
-	if f == IPv4 {
-		return &t.lines4[slot/Slots].Meta[slot%Slots]
-	}
-	return &t.lines6[slot/Slots].Meta[slot%Slots]
+	return t.word(f, slot, t.layouts[f].MetaOff, t.layouts[f].MetaStride)
+}
+
+// keyAt reads a word of a slot's key.
+func (t *Tables) keyAt(f Family, slot uint32, i int) uint64 {
+	return atomic.LoadUint64(t.word(f, slot, t.layouts[f].KeyOff[i], t.layouts[f].KeyStride[i]))
 }
 
 // SlotCount is the number of slots of a family's table, the overflow included.
-func (t *Tables) SlotCount(f Family) uint32 {
-	if f == IPv4 {
-		return uint32(len(t.lines4)) * Slots
-	}
-	return uint32(len(t.lines6)) * Slots
-}
+func (t *Tables) SlotCount(f Family) uint32 { return LinesOf(t.layouts[f]) * Slots }
 
 // Meta reads a slot's meta word.
 func (t *Tables) Meta(f Family, slot uint32) Meta { return Meta(atomic.LoadUint64(t.metaAt(f, slot))) }
@@ -96,12 +100,11 @@ func (t *Tables) Flow(f Family, slot uint32) (Flow, bool) {
 	if before.State() < HalfOpen {
 		return Flow{}, false
 	}
-	line, s := slot/Slots, slot%Slots
 	out := Flow{Family: f, Slot: slot}
 	if f == IPv4 {
-		out.fillKey4(t.lines4[line].Key[s], before)
+		out.fillKey4(t.keyAt(f, slot, 0), before)
 	} else {
-		out.fillKey6(t.lines6[line].Ports[s], t.lines6[line].Addr[s])
+		out.fillKey6(t.keyAt(f, slot, 0), [2]uint64{t.keyAt(f, slot, 1), t.keyAt(f, slot, 2)})
 	}
 	out.Start = t.cold[f][slot].Start
 	after := t.Meta(f, slot)

@@ -15,7 +15,7 @@ const filterBits = 64 * uint32(bpf.ProgramLimitFILTER_WORDS)
 
 // Variables says where in .bss the program's variables lie.
 type Variables struct {
-	Ifaces, AddressFilter, PinPrevious uint32 // byte offsets
+	Ifaces, AddressFilter, PinPrevious, ImportCursor, ImportLeft uint32 // byte offsets
 }
 
 // VariablesOf reads the offsets from the object's specification.
@@ -23,6 +23,7 @@ func VariablesOf(spec *ebpf.CollectionSpec) (Variables, error) {
 	var v Variables
 	for name, at := range map[string]*uint32{
 		"ifaces": &v.Ifaces, "address_filter": &v.AddressFilter, "pin_previous": &v.PinPrevious,
+		"import_cursor": &v.ImportCursor, "import_left": &v.ImportLeft,
 	} {
 		vs := spec.Variables[name]
 		if vs == nil {
@@ -38,13 +39,15 @@ func (t *Tables) viewGlobals(v Variables) error {
 	if err != nil {
 		return err
 	}
-	if end := max(v.Ifaces+MaxIfaces*uint32(unsafe.Sizeof(bpf.ProgramIface{})), v.AddressFilter+filterBits/8, v.PinPrevious+4); end > m.ValueSize() {
+	if end := max(v.Ifaces+MaxIfaces*uint32(unsafe.Sizeof(bpf.ProgramIface{})), v.AddressFilter+filterBits/8, v.PinPrevious+4, v.ImportCursor+4, v.ImportLeft+4); end > m.ValueSize() {
 		return fmt.Errorf("map .bss: variables end at %d, it has %d bytes", end, m.ValueSize())
 	}
 	at := func(offset uint32) unsafe.Pointer { return unsafe.Pointer(&mem[offset]) }
 	t.globals.ifaces = unsafe.Slice((*bpf.ProgramIface)(at(v.Ifaces)), MaxIfaces)
 	t.globals.filter = unsafe.Slice((*uint64)(at(v.AddressFilter)), filterBits/64)
-	t.globals.pinPrevious = unsafe.Slice((*uint32)(at(v.PinPrevious)), 1)
+	t.globals.pinPrevious = (*uint32)(at(v.PinPrevious))
+	t.globals.importCursor = (*uint32)(at(v.ImportCursor))
+	t.globals.importLeft = (*uint32)(at(v.ImportLeft))
 	return nil
 }
 
@@ -122,5 +125,17 @@ func (t *Tables) SetPinPrevious(on bool) {
 	if on {
 		v = 1
 	}
-	atomic.StoreUint32(&t.globals.pinPrevious[0], v)
+	atomic.StoreUint32(t.globals.pinPrevious, v)
 }
+
+// CopyFilter takes over the address filter of another data plane's tables.
+func (t *Tables) CopyFilter(from *Tables) { copy(t.globals.filter, from.globals.filter) }
+
+// ResetImport makes the importer begin at the first line of the previous tables.
+func (t *Tables) ResetImport() {
+	atomic.StoreUint32(t.globals.importLeft, 0)
+	atomic.StoreUint32(t.globals.importCursor, 0)
+}
+
+// ImportLeft is the number of pins that the importer could not move since ResetImport.
+func (t *Tables) ImportLeft() uint32 { return atomic.LoadUint32(t.globals.importLeft) }

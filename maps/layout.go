@@ -1,7 +1,11 @@
 package maps
 
 import (
+	"fmt"
 	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 
 	"github.com/ebbtide/ebbtide/bpf"
 )
@@ -17,11 +21,9 @@ const (
 	stashFraction = 128 // the overflow has this fraction of the lines
 )
 
-// LayoutFor is the layout of a table that holds max_flows flows with the overflow idle.
+// LayoutFor is the layout of the built-in object's table that holds max_flows flows with the overflow idle.
 func LayoutFor(f Family, maxFlows uint32) Layout {
-	lines := (uint64(float64(maxFlows)*slotsPerFlow)/uint64(Slots) + 2) &^ 1
-	stash := (lines/stashFraction + stashWindow) / stashWindow * stashWindow
-	l := Layout{Lines: uint32(lines), Stash: uint32(stash)}
+	l := sized(maxFlows)
 	if f == IPv4 {
 		var line bpf.ProgramLine4
 		l.LineBytes = uint32(unsafe.Sizeof(line))
@@ -36,6 +38,34 @@ func LayoutFor(f Family, maxFlows uint32) Layout {
 	l.KeyOff = [3]uint16{uint16(unsafe.Offsetof(line.Ports)), addr, addr + 8}
 	l.KeyStride = [3]uint16{uint16(unsafe.Sizeof(line.Ports[0])), stride, stride}
 	return l
+}
+
+// LayoutIn is the layout of an object's own table, read from its debug information: another build may have other lines.
+func LayoutIn(spec *ebpf.CollectionSpec, f Family, maxFlows uint32) (Layout, error) {
+	name := [2]string{"flows4", "flows6"}[f]
+	line, ok := btf.As[*btf.Struct](spec.Maps[name].Value)
+	if !ok {
+		return Layout{}, fmt.Errorf("map %s: its value is no struct", name)
+	}
+	at := map[string]uint16{}
+	for _, member := range line.Members {
+		at[member.Name] = uint16(member.Offset.Bytes())
+	}
+	l := sized(maxFlows)
+	l.LineBytes, l.MetaOff, l.MetaStride = line.Size, at["meta"], 8
+	if f == IPv4 {
+		l.KeyOff[0], l.KeyStride[0] = at["key"], 8
+		return l, nil
+	}
+	l.KeyOff = [3]uint16{at["ports"], at["addr"], at["addr"] + 8}
+	l.KeyStride = [3]uint16{8, 16, 16}
+	return l, nil
+}
+
+func sized(maxFlows uint32) Layout {
+	lines := (uint64(float64(maxFlows)*slotsPerFlow)/uint64(Slots) + 2) &^ 1
+	stash := (lines/stashFraction + stashWindow) / stashWindow * stashWindow
+	return Layout{Lines: uint32(lines), Stash: uint32(stash)}
 }
 
 // LinesOf is the number of elements of the table's map.

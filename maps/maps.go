@@ -24,7 +24,7 @@ const (
 	MaxVIPs        = int(bpf.ProgramLimitMAX_VIPS)
 	MaxListeners   = int(bpf.ProgramLimitMAX_LISTENERS)
 	MaxIfaces      = uint32(bpf.ProgramLimitMAX_IFACES)
-	Slots          = uint32(bpf.ProgramLimitSLOTS)
+	Slots          = uint32(bpf.ProgramLimitSLOTS_PER_LINE)
 	NameLen        = int(bpf.ProgramLimitNAME_LEN)
 )
 
@@ -51,8 +51,8 @@ type Tables struct {
 	services    []bpf.ProgramService
 	generations []bpf.ProgramGeneration
 	backends    [2][]bpf.ProgramBackend
-	lines4      []bpf.ProgramLine4
-	lines6      []bpf.ProgramLine6
+	lines       [2][]byte
+	layouts     [2]Layout
 	cold        [2][]bpf.ProgramCold
 	sessions    []bpf.ProgramSessions
 	vipCounts   []uint64
@@ -62,22 +62,24 @@ type Tables struct {
 
 // globals are the program's variables that change while it runs; they lie in its .bss map.
 type globals struct {
-	ifaces      []bpf.ProgramIface
-	filter      []uint64
-	pinPrevious []uint32
+	ifaces       []bpf.ProgramIface
+	filter       []uint64
+	pinPrevious  *uint32
+	importCursor *uint32
+	importLeft   *uint32
 }
 
 // New takes the maps of a loaded collection, by their names in C. It does not take ownership of them: Close unmaps, and
-// leaves the maps open. vars locates the variables of the .bss map; offsets come from the object.
-func New(maps map[string]*ebpf.Map, vars Variables) (*Tables, error) {
-	t := &Tables{maps: maps}
+// leaves the maps open. vars locates the variables of the .bss map, and layouts the words of the flow tables.
+func New(maps map[string]*ebpf.Map, vars Variables, layouts [2]Layout) (*Tables, error) {
+	t := &Tables{maps: maps, layouts: layouts}
 	err := errors.Join(
 		view(t, "services", &t.services),
 		view(t, "generations", &t.generations),
 		view(t, "backends4", &t.backends[IPv4]),
 		view(t, "backends6", &t.backends[IPv6]),
-		view(t, "flows4", &t.lines4),
-		view(t, "flows6", &t.lines6),
+		t.viewLines(IPv4, "flows4"),
+		t.viewLines(IPv6, "flows6"),
 		view(t, "cold4", &t.cold[IPv4]),
 		view(t, "cold6", &t.cold[IPv6]),
 		view(t, "session_counts", &t.sessions),
@@ -132,5 +134,19 @@ func view[T any](t *Tables, name string, out *[]T) error {
 		return fmt.Errorf("map %s: its values have %d bytes, this build expects %d", name, m.ValueSize(), size)
 	}
 	*out = unsafe.Slice((*T)(unsafe.Pointer(&mem[0])), m.MaxEntries())
+	return nil
+}
+
+// viewLines maps a flow table, whose lines are read through its layout.
+func (t *Tables) viewLines(f Family, name string) error {
+	mem, m, err := t.mapMemory(name)
+	if err != nil {
+		return err
+	}
+	l := t.layouts[f]
+	if m.ValueSize() != l.LineBytes || m.MaxEntries() != LinesOf(l) {
+		return fmt.Errorf("map %s: %d lines of %d bytes, its program says %d of %d", name, m.MaxEntries(), m.ValueSize(), LinesOf(l), l.LineBytes)
+	}
+	t.lines[f] = mem
 	return nil
 }

@@ -56,6 +56,7 @@ const (
 	ProgramMapVipCounts          = "vip_counts"
 	ProgramMapVips               = "vips"
 	ProgramProgEbbtide           = "ebbtide"
+	ProgramProgImport            = "import"
 	ProgramProgSampleTicks       = "sample_ticks"
 	ProgramProgSweep             = "sweep"
 	ProgramVarCONFIG             = "CONFIG"
@@ -63,6 +64,8 @@ const (
 	ProgramVarSTALL_LOOPS        = "STALL_LOOPS"
 	ProgramVarAddressFilter      = "address_filter"
 	ProgramVarIfaces             = "ifaces"
+	ProgramVarImportCursor       = "import_cursor"
+	ProgramVarImportLeft         = "import_left"
 	ProgramVarKeepBackendState   = "keep_backend_state"
 	ProgramVarKeepBackendUse     = "keep_backend_use"
 	ProgramVarKeepFlowState      = "keep_flow_state"
@@ -117,6 +120,7 @@ type ProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProgramProgramSpecs struct {
 	Ebbtide     *ebpf.ProgramSpec `ebpf:"ebbtide"`
+	Import      *ebpf.ProgramSpec `ebpf:"import"`
 	SampleTicks *ebpf.ProgramSpec `ebpf:"sample_ticks"`
 	Sweep       *ebpf.ProgramSpec `ebpf:"sweep"`
 }
@@ -160,6 +164,8 @@ type ProgramVariableSpecs struct {
 	STALL_LOOPS      *ebpf.VariableSpec `ebpf:"STALL_LOOPS"`
 	AddressFilter    *ebpf.VariableSpec `ebpf:"address_filter"`
 	Ifaces           *ebpf.VariableSpec `ebpf:"ifaces"`
+	ImportCursor     *ebpf.VariableSpec `ebpf:"import_cursor"`
+	ImportLeft       *ebpf.VariableSpec `ebpf:"import_left"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
@@ -255,6 +261,8 @@ type ProgramVariables struct {
 	STALL_LOOPS      *ebpf.Variable `ebpf:"STALL_LOOPS"`
 	AddressFilter    *ebpf.Variable `ebpf:"address_filter"`
 	Ifaces           *ebpf.Variable `ebpf:"ifaces"`
+	ImportCursor     *ebpf.Variable `ebpf:"import_cursor"`
+	ImportLeft       *ebpf.Variable `ebpf:"import_left"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
@@ -271,6 +279,7 @@ type ProgramVariables struct {
 // It can be passed to LoadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProgramPrograms struct {
 	Ebbtide     *ebpf.Program `ebpf:"ebbtide"`
+	Import      *ebpf.Program `ebpf:"import"`
 	SampleTicks *ebpf.Program `ebpf:"sample_ticks"`
 	Sweep       *ebpf.Program `ebpf:"sweep"`
 }
@@ -278,6 +287,7 @@ type ProgramPrograms struct {
 func (p *ProgramPrograms) Close() error {
 	return _ProgramClose(
 		p.Ebbtide,
+		p.Import,
 		p.SampleTicks,
 		p.Sweep,
 	)

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
@@ -97,6 +99,19 @@ func TestAWaitThatTheDaemonEndsWithoutAWordIsAFailure(t *testing.T) {
 		name: "ends early", args: "drain world --wait", code: exitFailed,
 		daemon: &apitest.Fake{OnDrain: func(context.Context, api.DrainRequest, func(api.DrainProgress) error) error { return nil }},
 	}})
+}
+
+func TestAWaitThatTimesOutInDoubtSaysWhy(t *testing.T) {
+	for state, want := range map[string]int{api.StateDraining: exitTimeout, api.StateInconclusive: exitFailed} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &cli{env: env{stdout: io.Discard, now: time.Now}}
+			fake := draining(api.DrainProgress{Generation: blue3, State: state, Reason: "the table was full"})
+			err := c.await(t.Context(), fake, api.DrainRequest{Service: "world"}, time.Hour, asTable)
+			if exitCode(err) != want || (want == exitFailed) != strings.Contains(err.Error(), "inconclusive: the table was full; not drained after 1h") {
+				t.Errorf("%s: %v", state, err)
+			}
+		})
+	}
 }
 
 func TestAWaitEndsWithTheDaemon(t *testing.T) {

@@ -22,7 +22,7 @@ const (
 // exitMeanings is in the order of the codes.
 var exitMeanings = [...]string{
 	exitDone:     "done and true",
-	exitFailed:   "failed; of a wait: inconclusive, with the reason",
+	exitFailed:   "failed; of a wait: it ended or timed out as inconclusive, with the reason",
 	exitUsage:    "usage: the command line is wrong, or names what does not exist",
 	exitTimeout:  "the wait timed out; the drain goes on",
 	exitEnded:    "the wait was ended by a rollback or another flip",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -69,24 +70,32 @@ func (t *tide) end() {
 	}
 }
 
-// verdict is nil only when everything that was watched is drained.
-func (t *tide) verdict() error {
-	var errs []error
+// doubt is an error when a generation is inconclusive.
+func (t *tide) doubt() error {
 	for _, number := range slices.Sorted(maps.Keys(t.last)) {
-		switch p := t.last[number]; p.State {
-		case api.StateDrained:
-		case api.StateEnded:
-			return exitError{exitEnded, fmt.Errorf("%s: the drain was ended by a %s", nameOf(p.Generation), p.EndedBy)}
-		case api.StateInconclusive:
-			errs = append(errs, fmt.Errorf("%s: inconclusive: %s", nameOf(p.Generation), p.Reason))
-		default:
-			errs = append(errs, fmt.Errorf("%s: %s when the wait ended", nameOf(p.Generation), p.State))
+		if p := t.last[number]; p.State == api.StateInconclusive {
+			return fmt.Errorf("%s: inconclusive: %s", nameOf(p.Generation), p.Reason)
 		}
 	}
-	if len(errs) == 0 && !t.done {
-		errs = append(errs, errors.New("the daemon ended the wait before the drain"))
+	return nil
+}
+
+// verdict is nil only when everything that was watched is drained.
+func (t *tide) verdict() error {
+	var left error
+	for _, number := range slices.Sorted(maps.Keys(t.last)) {
+		switch p := t.last[number]; p.State {
+		case api.StateDrained, api.StateInconclusive:
+		case api.StateEnded:
+			return exitError{exitEnded, fmt.Errorf("%s: the drain was ended by a %s", nameOf(p.Generation), p.EndedBy)}
+		default:
+			left = fmt.Errorf("%s: %s when the wait ended", nameOf(p.Generation), p.State)
+		}
 	}
-	return errors.Join(errs...)
+	if !t.done {
+		left = errors.New("the daemon ended the wait before the drain")
+	}
+	return cmp.Or(t.doubt(), left)
 }
 
 func progressLine(p api.DrainProgress, now time.Time) string {

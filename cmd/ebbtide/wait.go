@@ -51,6 +51,9 @@ func (c *cli) await(ctx context.Context, client api.Controller, req api.DrainReq
 	case ctx.Err() != nil:
 		return errors.New("interrupted; the drain goes on")
 	case limited.Err() != nil:
+		if doubt := tide.doubt(); doubt != nil {
+			return fmt.Errorf("%w; not drained after %s, the drain goes on", doubt, timeout)
+		}
 		return exitError{exitTimeout, fmt.Errorf("not drained after %s; the drain goes on", timeout)}
 	}
 	return err

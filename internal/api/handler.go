@@ -16,7 +16,7 @@ type handler func(http.ResponseWriter, *http.Request) error
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := h(w, r); err != nil {
 		e := asError(err)
-		_ = writeJSON(w, e.Code.status(), e)
+		_ = writeJSON(r.Context(), w, e.Code.status(), e)
 	}
 }
 
@@ -39,7 +39,7 @@ func answer[Req request, Res any](do func(context.Context, Req) (Res, error)) ha
 		if err != nil {
 			return err
 		}
-		return writeJSON(w, http.StatusOK, res)
+		return writeJSON(r.Context(), w, http.StatusOK, res)
 	}
 }
 
@@ -77,23 +77,33 @@ func decode[Req request](w http.ResponseWriter, r *http.Request) (Req, error) {
 
 // writeJSON gives an error only while nothing is sent. A client that goes away
 // meanwhile is none: nobody would read it.
-func writeJSON(w http.ResponseWriter, status int, v any) error {
+func writeJSON(ctx context.Context, w http.ResponseWriter, status int, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = patient{w}.Write(append(data, '\n'))
+	_, _ = patient{ctx, w}.Write(append(data, '\n'))
 	return nil
 }
 
-// patient gives a client time for each write, not for all of them.
-type patient struct{ http.ResponseWriter }
+// patient gives a client time for each write, not for all of them, and little
+// once the context has ended.
+type patient struct {
+	ctx context.Context
+	http.ResponseWriter
+}
 
 func (p patient) Write(data []byte) (int, error) {
-	if err := http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	conn := http.NewResponseController(p.ResponseWriter)
+	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err
+	}
+	if p.ctx.Err() != nil {
+		if err := conn.SetWriteDeadline(time.Now().Add(lastTimeout)); err != nil {
+			return 0, err
+		}
 	}
 	return p.ResponseWriter.Write(data)
 }

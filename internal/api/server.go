@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,7 @@ const (
 	headerTimeout = 5 * time.Second
 	bodyTimeout   = 10 * time.Second
 	writeTimeout  = 30 * time.Second // without a byte taken
+	lastTimeout   = time.Second      // the same, of a stream that is over
 	idleTimeout   = 2 * time.Minute
 	stopTimeout   = 5 * time.Second // for changes under way when the daemon stops
 )
@@ -27,13 +29,16 @@ const (
 )
 
 // Serve answers on ln until ctx ends, and closes ln. Streams end with ctx, a
-// change that has begun is given time to finish.
+// change that has begun is given time to finish. When Serve returns, no call
+// of ctl runs any more: what it reads may be unmapped then.
 func Serve(ctx context.Context, ln net.Listener, ctl Controller, log *slog.Logger) error {
 	// Streams may end before Serve is told to, so that Shutdown needn't wait.
 	streams, end := context.WithCancelCause(context.Background())
 	defer end(nil)
+	var calls gate
+	defer calls.close()
 	srv := &http.Server{
-		Handler:           routes(ctl),
+		Handler:           calls.guard(routes(ctl)),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16 << 10,
@@ -46,7 +51,10 @@ func Serve(ctx context.Context, ln net.Listener, ctl Controller, log *slog.Logge
 		stopped <- shutdown(srv)
 	})
 	err := srv.Serve(ln)
-	if !stop() {
+	end(Errorf(Unavailable, "the daemon is stopping"))
+	if stop() { // it failed by itself
+		err = errors.Join(err, srv.Close())
+	} else {
 		err = <-stopped
 	}
 	if err != nil {
@@ -55,11 +63,32 @@ func Serve(ctx context.Context, ln net.Listener, ctl Controller, log *slog.Logge
 	return nil
 }
 
+// shutdown waits for what is under way, but not for ever.
 func shutdown(srv *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	return errors.Join(srv.Shutdown(ctx), srv.Close())
+	if err := srv.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return srv.Close()
 }
+
+// gate counts who is inside: readers of the lock.
+type gate struct{ inside sync.RWMutex }
+
+func (g *gate) guard(h http.Handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !g.inside.TryRLock() {
+			return Errorf(Unavailable, "the daemon is stopping")
+		}
+		defer g.inside.RUnlock()
+		h.ServeHTTP(w, r)
+		return nil
+	}
+}
+
+// close lets nobody in any more, and waits until all are out.
+func (g *gate) close() { g.inside.Lock() }
 
 // routes has a line a verb. Reads and streams end with their client; a change
 // that has begun does not.

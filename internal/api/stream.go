@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 )
 
 // flushing says when the lines of a stream leave.
@@ -22,7 +23,8 @@ func stream[Req request, Item any](do func(context.Context, Req, func(Item) erro
 		if err != nil {
 			return err
 		}
-		out := newLines(w, flush)
+		out := newLines(r.Context(), w, flush)
+		defer context.AfterFunc(r.Context(), out.hurry)()
 		err = do(r.Context(), req, func(item Item) error { return out.send(item) })
 		if err != nil && context.Cause(r.Context()) != nil {
 			err = context.Cause(r.Context())
@@ -34,6 +36,7 @@ func stream[Req request, Item any](do func(context.Context, Req, func(Item) erro
 // lines writes one JSON document a line. The header leaves with the first, so
 // that an error before it still has a status of its own.
 type lines struct {
+	ctx   context.Context
 	http  *http.ResponseController
 	buf   *bufio.Writer
 	enc   *json.Encoder
@@ -41,13 +44,20 @@ type lines struct {
 	begun bool
 }
 
-func newLines(w http.ResponseWriter, flush flushing) *lines {
+func newLines(ctx context.Context, w http.ResponseWriter, flush flushing) *lines {
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	buf := bufio.NewWriterSize(patient{w}, 32<<10)
-	return &lines{http: http.NewResponseController(w), buf: buf, enc: json.NewEncoder(buf), flush: flush}
+	buf := bufio.NewWriterSize(patient{ctx, w}, 32<<10)
+	return &lines{ctx: ctx, http: http.NewResponseController(w), buf: buf, enc: json.NewEncoder(buf), flush: flush}
 }
 
+// hurry is for the end of the context: a write that waits for a client which
+// reads nothing must not hold it up.
+func (l *lines) hurry() { _ = l.http.SetWriteDeadline(time.Now().Add(lastTimeout)) }
+
 func (l *lines) send(item any) error {
+	if err := context.Cause(l.ctx); err != nil {
+		return err
+	}
 	l.begun = true
 	if err := l.enc.Encode(item); err != nil || !l.flush {
 		return err

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ebbtide/ebbtide/internal/api"
@@ -96,6 +99,37 @@ func TestAStreamEndsWithTheDaemon(t *testing.T) {
 		stop()
 	}()
 	mustCode(t, api.New(socket).WatchDrain(t.Context(), api.DrainRequest{Service: "world"}, ignore), api.Unavailable)
+}
+
+func TestNoCallOutlivesTheServer(t *testing.T) {
+	var running atomic.Int32
+	begun := make(chan struct{})
+	socket, stop := apitest.Serve(t, &apitest.Fake{
+		OnFlows: func(_ context.Context, _ api.FlowFilter, yield func(api.Flow) error) error {
+			running.Add(1)
+			defer running.Add(-1)
+			close(begun)
+			var err error
+			for err == nil { // one that doesn't look at its context
+				err = yield(api.Flow{})
+			}
+			return err
+		},
+	})
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// A client that reads nothing.
+	if _, err := io.WriteString(conn, "POST /v1/flows HTTP/1.1\r\nHost: ebbtide\r\nContent-Length: 0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	stop()
+	if n := running.Load(); n != 0 {
+		t.Errorf("%d calls still run", n)
+	}
 }
 
 func TestAStreamThatBreaksOffIsAnError(t *testing.T) {

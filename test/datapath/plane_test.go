@@ -68,7 +68,7 @@ func mustLoad(tb testing.TB, o options) *plane {
 		tb.Fatal(needs(err))
 	}
 	p.program, p.sweeper, p.maps = coll.Programs["ebbtide"], coll.Programs["sweep"], coll.Maps
-	if p.Tables, err = maps.New(coll.Maps, vars); err != nil {
+	if p.Tables, err = maps.New(coll.Maps, vars, p.layouts); err != nil {
 		tb.Fatal(err)
 	}
 	return p
@@ -162,4 +162,15 @@ func (p *plane) mustSweep(tb testing.TB) maps.Sweep {
 		tb.Fatal(err)
 	}
 	return s
+}
+
+// total sweeps, and adds up both families.
+func (w *world) total() maps.Usage {
+	w.tb.Helper()
+	s := w.mustSweep(w.tb)
+	if s.Missed != 0 {
+		w.tb.Errorf("the sweep missed %d slots", s.Missed)
+	}
+	a, b := s.Tables[maps.IPv4], s.Tables[maps.IPv6]
+	return maps.Usage{Used: a.Used + b.Used, Freed: a.Freed + b.Freed, Stash: a.Stash + b.Stash}
 }
