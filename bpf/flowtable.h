@@ -128,6 +128,7 @@ static __always_inline bool slot_read(const enum family family, __u64 *meta, con
 	stall(STALL_READ);
 	if (!meta_published(before) || !key_matches(family, k0, k12, id))
 		return false;
+	stall(STALL_RECHECK);
 	if (rule(RULE_RECHECK))
 		after = load_meta(meta);
 	*word = after;
@@ -136,50 +137,60 @@ static __always_inline bool slot_read(const enum family family, __u64 *meta, con
 	return !((before ^ after) & ~META_SEEN);
 }
 
-static __always_inline bool find4(const struct flow_id *id, struct hit *hit)
+/* Looks in the i-th candidate line. */
+static __always_inline bool find4_in(const struct flow_id *id, __u32 i, struct hit *hit)
 {
-	__u32 i, s;
+	__u32 at = candidate(&CONFIG.layouts[TABLE_CURRENT][FAMILY_IPV4], id->hash, i), s;
+	struct line4 *line = line_at(TABLE_CURRENT, FAMILY_IPV4, at);
 
-	for (i = 0; i < LINES_MAIN; i++) {
-		__u32 at = candidate(&CONFIG.layouts[TABLE_CURRENT][FAMILY_IPV4], id->hash, i);
-		struct line4 *line = line_at(TABLE_CURRENT, FAMILY_IPV4, at);
-
-		if (!line)
-			return false;
+	if (!line)
+		return false;
 #pragma unroll
-		for (s = 0; s < SLOTS; s++) {
-			if (line->key[s] != id->key[0])
-				continue;
-			if (!slot_read(FAMILY_IPV4, &line->meta[s], &line->key[s], NULL, id, &hit->word))
-				continue;
-			hit->meta = &line->meta[s];
-			hit->index = at * SLOTS + s;
-			return true;
-		}
+	for (s = 0; s < SLOTS; s++) {
+		if (line->key[s] != id->key[0])
+			continue;
+		if (!slot_read(FAMILY_IPV4, &line->meta[s], &line->key[s], NULL, id, &hit->word))
+			continue;
+		hit->meta = &line->meta[s];
+		hit->index = at * SLOTS + s;
+		return true;
 	}
 	return false;
 }
 
-static __always_inline bool find6(const struct flow_id *id, struct hit *hit)
+static __always_inline bool find6_in(const struct flow_id *id, __u32 i, struct hit *hit)
 {
-	__u32 i, s;
+	__u32 at = candidate(&CONFIG.layouts[TABLE_CURRENT][FAMILY_IPV6], id->hash, i), s;
+	struct line6 *line = line_at(TABLE_CURRENT, FAMILY_IPV6, at);
 
-	for (i = 0; i < LINES_MAIN; i++) {
-		__u32 at = candidate(&CONFIG.layouts[TABLE_CURRENT][FAMILY_IPV6], id->hash, i);
-		struct line6 *line = line_at(TABLE_CURRENT, FAMILY_IPV6, at);
-
-		if (!line)
-			return false;
+	if (!line)
+		return false;
 #pragma unroll
-		for (s = 0; s < SLOTS; s++) {
-			if (line->ports[s] != id->key[0])
-				continue;
-			if (!slot_read(FAMILY_IPV6, &line->meta[s], &line->ports[s], line->addr[s], id, &hit->word))
-				continue;
-			hit->meta = &line->meta[s];
-			hit->index = at * SLOTS + s;
-			return true;
-		}
+	for (s = 0; s < SLOTS; s++) {
+		if (line->ports[s] != id->key[0])
+			continue;
+		if (!slot_read(FAMILY_IPV6, &line->meta[s], &line->ports[s], line->addr[s], id, &hit->word))
+			continue;
+		hit->meta = &line->meta[s];
+		hit->index = at * SLOTS + s;
+		return true;
 	}
+	return false;
+}
+
+/* The first line, in which seven flows of eight lie. */
+static __always_inline bool find(const enum family family, const struct flow_id *id, struct hit *hit)
+{
+	return family == FAMILY_IPV4 ? find4_in(id, 0, hit) : find6_in(id, 0, hit);
+}
+
+/* All candidate lines; the overflow is looked at under the stripe only. */
+static __always_inline bool find_any(const enum family family, const struct flow_id *id, struct hit *hit)
+{
+	__u32 i;
+
+	for (i = 0; i < LINES_MAIN; i++)
+		if (family == FAMILY_IPV4 ? find4_in(id, i, hit) : find6_in(id, i, hit))
+			return true;
 	return false;
 }

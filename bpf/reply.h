@@ -8,7 +8,6 @@
 
 enum {
 	LAST_HOP_IFACE_SHIFT = 48,
-	MAC_MASK_BITS = 48,
 };
 
 /* mac and iface of the cold record as one word. */
@@ -39,12 +38,12 @@ static __always_inline bool refresh(const enum family family, struct call *call,
 	int i, id;
 
 	call->closed = 1; /* a reply begins nothing */
+#pragma unroll /* as in settle() */
 	for (i = 0; i < SERVE_ATTEMPTS; i++) {
-		if (find(family, &call->id, &hit)) {
+		if (seek(family, call, &hit)) {
 			struct backend *be = answerer(family, hit.word, from);
 
 			call->table = TABLE_CURRENT;
-			call->index = hit.index;
 			if (!be)
 				return false;
 			switch (touch(TABLE_CURRENT, family, call, &hit, be, FROM_BACKEND)) {

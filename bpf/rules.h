@@ -19,6 +19,7 @@ enum rule {
 	RULE_VIP = 1 << 7,	 /* a hit needs the VIP id to agree */
 	STALL_PUBLISH = 1 << 16, /* not a rule: wait between reading live and publishing */
 	STALL_READ = 1 << 17,	 /* not a rule: wait between meta and key */
+	STALL_RECHECK = 1 << 18, /* not a rule: wait between key and meta again */
 };
 
 #ifdef EBBTIDE_TEST

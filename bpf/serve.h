@@ -9,12 +9,7 @@
 
 #include "pin.h"
 
-enum { SERVE_ATTEMPTS = 4 };
-
-static __always_inline bool find(const enum family family, const struct flow_id *id, struct hit *hit)
-{
-	return family == FAMILY_IPV4 ? find4(id, hit) : find6(id, hit);
-}
+enum { SERVE_ATTEMPTS = 3 };
 
 static __always_inline __u32 reuse_after(__u32 service)
 {
@@ -98,8 +93,11 @@ static __always_inline bool reread(const enum table table, const enum family fam
 	hit->meta = slot.meta;
 	hit->word = load_meta(slot.meta);
 	hit->index = call->index;
-	return meta_published(hit->word) && slot_is(family, &slot, hit->word, &call->id) &&
-	       load_meta(slot.meta) == hit->word;
+	stall(STALL_READ);
+	if (!meta_published(hit->word) || !slot_is(family, &slot, hit->word, &call->id))
+		return false;
+	stall(STALL_RECHECK);
+	return !rule(RULE_RECHECK) || load_meta(slot.meta) == hit->word;
 }
 
 /*
@@ -134,16 +132,45 @@ static __always_inline int miss(const enum family family, struct call *call, enu
 	return found(TABLE_CURRENT, family, call, from);
 }
 
-/* All but the plain hit: look, touch, pin, and begin anew where another CPU was faster. Returns as backend_for(). */
+/* find_any() as a function that is verified once, for the paths that may cost a call. Returns the slot's index, or -1. */
+__noinline int seek4(struct call *call)
+{
+	struct hit hit;
+
+	return call && find_any(FAMILY_IPV4, &call->id, &hit) ? (int)hit.index : -1;
+}
+
+__noinline int seek6(struct call *call)
+{
+	struct hit hit;
+
+	return call && find_any(FAMILY_IPV6, &call->id, &hit) ? (int)hit.index : -1;
+}
+
+static __always_inline bool seek(const enum family family, struct call *call, struct hit *hit)
+{
+	int index = family == FAMILY_IPV4 ? seek4(call) : seek6(call);
+
+	if (index < 0)
+		return false;
+	call->index = index;
+	return reread(TABLE_CURRENT, family, call, hit);
+}
+
+/* All but the plain hit in the first line: look, touch, pin, and begin anew where another CPU was faster. Returns as backend_for(). */
 static __always_inline int settle(const enum family family, struct call *call)
 {
 	int i, id;
 
+	/* Unrolled: as a loop, 6.18's verifier takes its states for those of an endless one. */
+#pragma unroll
 	for (i = 0; i < SERVE_ATTEMPTS; i++) {
 		struct backend *be;
 		struct hit hit;
 
-		if (rule(RULE_PIN) && !call->fresh && find(family, &call->id, &hit)) {
+		if (rule(RULE_PIN) && !call->fresh && seek(family, call, &hit)) {
+			if (plain(&hit, call))
+				return meta_backend(hit.word);
 			be = backend_of(family, meta_backend(hit.word));
 			if (!be)
 				return -DROP_BAD_MAP;

@@ -2,14 +2,12 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
 /*
  * The sweeper: walks a slice of a flow table, frees what has expired and counts what lives, per backend and state, per
- * VIP and per listener. It takes no stripe: it frees by a compare-and-swap of the word that it judged, and looks at the
- * slot again when that fails.
+ * VIP and per listener. It takes no stripe: it frees by a compare-and-swap of the word that it judged. When that fails a
+ * packet was faster, and the slot counts as missed: the next pass will tell.
  */
 #pragma once
 
 #include "pin.h"
-
-enum { SWEEP_ATTEMPTS = 3 };
 
 struct sweep_walk {
 	struct sweep_args *args;
@@ -67,30 +65,24 @@ static __always_inline void sweep_slot(const enum family family, struct sweep_wa
 {
 	struct slot slot;
 	__u64 meta;
-	int i;
 
 	if (!slot_at(TABLE_CURRENT, family, index, &slot))
 		return;
-	for (i = 0; i < SWEEP_ATTEMPTS; i++) {
-		meta = load_meta(slot.meta);
-		if (meta_state(meta) == FLOW_FREE)
-			return;
-		if (!meta_published(meta))
-			break;
-		if (!flow_expired(family, meta, slot_proto(family, &slot, meta), walk->now)) {
-			count_session(family, &slot, meta);
-			walk->used++;
-			if (index >= CONFIG.layouts[TABLE_CURRENT][family].lines * SLOTS)
-				walk->stash++;
-			return;
-		}
-		if (__sync_val_compare_and_swap(slot.meta, meta,
-						family == FAMILY_IPV4 ? 0 : meta & META_TAG) == meta) {
-			walk->freed++;
-			return;
-		}
+	meta = load_meta(slot.meta);
+	if (meta_state(meta) == FLOW_FREE)
+		return;
+	if (!meta_published(meta)) {
+		walk->missed++;
+	} else if (!flow_expired(family, meta, slot_proto(family, &slot, meta), walk->now)) {
+		count_session(family, &slot, meta);
+		walk->used++;
+		if (index >= CONFIG.layouts[TABLE_CURRENT][family].lines * SLOTS)
+			walk->stash++;
+	} else if (__sync_val_compare_and_swap(slot.meta, meta, family == FAMILY_IPV4 ? 0 : meta & META_TAG) == meta) {
+		walk->freed++;
+	} else {
+		walk->missed++;
 	}
-	walk->missed++;
 }
 
 static long sweep_line4(__u32 i, struct sweep_walk *walk)

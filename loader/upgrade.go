@@ -17,7 +17,7 @@ import (
 // ErrProtocol: the data plane in the kernel writes its slots in a way that this build does not know.
 var ErrProtocol = errors.New("the flow table in the kernel is of another protocol")
 
-// previousSuffix: the previous tables are the maps of these names with a prefix.
+// previousPrefix: the previous tables are maps of the same names with this before.
 const previousPrefix = "previous_"
 
 // Importing says what an upgrade is still importing; empty when nothing.
@@ -43,6 +43,9 @@ func (p *Plane) Upgrade(maxFlows uint32, step func(string)) error {
 	}
 	if p.config.Protocol != protocol {
 		return fmt.Errorf("%w (%d, this build has %d); detach and start anew", ErrProtocol, p.config.Protocol, protocol)
+	}
+	if !p.Outdated(maxFlows) {
+		return nil
 	}
 	if p.config.Previous == 0 {
 		next, err := p.nextConfig(maxFlows)

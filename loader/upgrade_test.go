@@ -2,6 +2,7 @@ package loader
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -83,58 +84,64 @@ func TestAnUpgradeKeepsEveryPin(t *testing.T) {
 }
 
 func TestAnUpgradeCutShortAtAnyStepIsFinishedByTheNext(t *testing.T) {
-	cut := errors.New("cut")
-	for at := 1; ; at++ {
-		mustNS(t)
-		opt := options(mustBPFFS(t))
-		p := mustOpen(t, opt)
-		if err := p.Attach("a", Native, false); err != nil {
-			t.Fatal(err)
-		}
-		before := mustPlant(t, p, 100)
-		opt.Spec = mustSpec(t, bpfwide.LoadProgram)
-		p.spec = opt.Spec
-		reached := cutAt(t, p, at, cut)
-		p = mustOpen(t, opt)
-		if err := p.Upgrade(5000, nil); err != nil {
-			t.Fatalf("after a cut before step %d: %v", at, err)
-		}
-		if after := pins(p); !slices.Equal(before, after) {
-			t.Errorf("cut before step %d: %d pins before, %d after, or others", at, len(before), len(after))
-		}
-		mustBeAttached(t, p, 1)
-		mustExist(t, opt.Dir+readySuffix, false)
-		p.Close()
-		if err := Detach(opt.Dir); err != nil {
-			t.Error(err)
-		}
-		if !reached {
-			if at < 11 {
-				t.Errorf("only %d steps", at-1)
-			}
-			return
-		}
+	steps := 0
+	t.Run("whole", func(t *testing.T) {
+		cutUpgrade(t, func(string) { steps++ })
+	})
+	if steps < 10 {
+		t.Fatalf("an upgrade has %d steps: too few to be cut at ten", steps)
+	}
+	for at := 1; at <= steps; at++ {
+		t.Run(fmt.Sprint("before step ", at), func(t *testing.T) {
+			t.Parallel()
+			n := 0
+			cutUpgrade(t, func(string) {
+				if n++; n == at {
+					panic(errCut)
+				}
+			})
+		})
 	}
 }
 
-// cutAt begins an upgrade and abandons it, as a killed process does, before its at-th step.
-func cutAt(t *testing.T, p *Plane, at int, cut error) (reached bool) {
+var errCut = errors.New("cut")
+
+// cutUpgrade begins an upgrade that a step may abandon, as a killed process does, and lets another loader finish it.
+func cutUpgrade(t *testing.T, step func(string)) {
+	mustNS(t)
+	opt := options(mustBPFFS(t))
+	p := mustOpen(t, opt)
+	if err := p.Attach("a", Native, false); err != nil {
+		t.Fatal(err)
+	}
+	before := mustPlant(t, p, 100)
+	opt.Spec = mustSpec(t, bpfwide.LoadProgram)
+	p.spec = opt.Spec
+	abandon(t, p, step)
+	p = mustOpen(t, opt)
+	defer p.Close()
+	if err := p.Upgrade(5000, nil); err != nil {
+		t.Fatal(err)
+	}
+	if after := pins(p); !slices.Equal(before, after) {
+		t.Errorf("%d pins before, %d after, or others", len(before), len(after))
+	}
+	mustBeAttached(t, p, 1)
+	mustExist(t, opt.Dir+readySuffix, false)
+	if err := Detach(opt.Dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func abandon(t *testing.T, p *Plane, step func(string)) {
 	defer func() {
-		if r := recover(); r != nil && r != cut {
+		if r := recover(); r != nil && r != errCut {
 			panic(r)
 		}
 	}()
-	n := 0
-	err := p.Upgrade(5000, func(string) {
-		if n++; n == at {
-			reached = true
-			panic(cut)
-		}
-	})
-	if err != nil {
+	if err := p.Upgrade(5000, step); err != nil {
 		t.Fatal(err)
 	}
-	return reached
 }
 
 func TestAnUpgradeWhoseLinkUpdateFailsLeavesTheOldProgramRunning(t *testing.T) {

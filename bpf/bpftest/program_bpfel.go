@@ -25,6 +25,7 @@ const (
 	ProgramRuleRULE_VIP      ProgramRule = 128
 	ProgramRuleSTALL_PUBLISH ProgramRule = 65536
 	ProgramRuleSTALL_READ    ProgramRule = 131072
+	ProgramRuleSTALL_RECHECK ProgramRule = 262144
 )
 
 // Names of all BPF objects in the ELF.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/ebbtide/ebbtide/internal/daemon"
 )
@@ -12,7 +13,8 @@ import (
 func runDaemon(ctx context.Context, o DaemonOptions) error {
 	return daemon.Run(ctx, daemon.Options{
 		Config: o.Config, StateDir: o.StateDir, BPFDir: o.BPFDir, Socket: o.Socket, SocketGroup: o.SocketGroup,
-		MetricsAddr: o.MetricsAddr, ForceAttach: o.ForceAttach, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		MetricsAddr: o.MetricsAddr, ForceAttach: o.ForceAttach,
+		Version: newVersion(debug.ReadBuildInfo()).Version, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 }
 

@@ -105,7 +105,10 @@ func (c *Controller) upgrade(cfg *config.Config) error {
 		return nil
 	}
 	c.log.Info("upgrading the data plane", "max_flows", cfg.MaxFlows)
-	if err := c.plane.Upgrade(cfg.MaxFlows, c.opt.Step); err != nil {
+	c.sweeping.Lock()
+	defer c.sweeping.Unlock()
+	err := c.hops.while(func() error { return c.plane.Upgrade(cfg.MaxFlows, c.opt.Step) })
+	if err != nil {
 		return fmt.Errorf("upgrade the data plane: %w", err)
 	}
 	return nil
@@ -131,29 +134,38 @@ func (c *Controller) host(cfg *config.Config) error {
 	if err := c.vips(cfg); err != nil {
 		return err
 	}
-	mode := loader.Native
-	if cfg.XDPMode == config.XDPGeneric {
-		mode = loader.Generic
-	}
-	for _, name := range cfg.Interfaces {
-		c.step("attach " + name)
-		if err := c.plane.Attach(name, mode, c.opt.Force); err != nil {
-			return err
-		}
-	}
 	attached, err := c.plane.Attached()
 	if err != nil {
 		return err
 	}
+	have := map[string]bool{}
 	for _, a := range attached {
-		if !slices.Contains(cfg.Interfaces, a.Name) {
-			c.step("detach " + a.Name)
-			if err := c.plane.DetachFrom(a.Name); err != nil {
-				return err
-			}
+		have[a.Name] = true
+		if slices.Contains(cfg.Interfaces, a.Name) {
+			continue
+		}
+		c.step("detach " + a.Name)
+		if err := c.plane.DetachFrom(a.Name); err != nil {
+			return err
+		}
+	}
+	for _, name := range cfg.Interfaces {
+		if have[name] {
+			continue
+		}
+		c.step("attach " + name)
+		if err := c.plane.Attach(name, modeOf(cfg), c.opt.Force); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func modeOf(cfg *config.Config) loader.Mode {
+	if cfg.XDPMode == config.XDPGeneric {
+		return loader.Generic
+	}
+	return loader.Native
 }
 
 // vips puts the VIPs on the first interface, so that the kernel answers for them, and takes ours away that are no longer

@@ -47,7 +47,9 @@ type Controller struct {
 	hops    *hops
 	detach  func() // ends the daemon after a detach
 
-	sweeping sync.Mutex // held over each pass of the sweeper; taken after mu when both are
+	// sweeping is held over each pass of the sweeper, and over each piece of a walk through the flows: whoever replaces
+	// the tables holds it too. It is taken after mu when both are.
+	sweeping sync.Mutex
 
 	mu     sync.Mutex // guards what follows, and is held over every change of the kernel
 	cfg    *config.Config
@@ -81,7 +83,7 @@ func New(opt Options, detach func()) (*Controller, error) {
 	if c.image, err = image.Read(c.plane.Tables); err != nil {
 		return nil, err
 	}
-	if c.hops, err = newHops(c.plane.Tables, opt.Logger); err != nil {
+	if c.hops, err = newHops(c.plane, opt.Logger); err != nil {
 		return nil, err
 	}
 	if err := c.resume(); err != nil {

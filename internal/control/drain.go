@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
@@ -137,7 +139,10 @@ func (c *Controller) pass() (sweepResult, error) {
 
 // collect takes out of the kernel what no session uses any more.
 func (c *Controller) collect() error {
-	want := c.image.Collect(c.last.Sweep)
+	want, changed := c.image.Collect(c.last.Sweep)
+	if !changed {
+		return nil
+	}
 	if err := c.write(want); err != nil {
 		return err
 	}
@@ -283,6 +288,9 @@ func (c *Controller) WatchDrain(ctx context.Context, req api.DrainRequest, yield
 	if err != nil {
 		return err
 	}
+	if len(watched) == 0 {
+		return yield(api.DrainProgress{Service: req.Service, State: api.StateDrained, Done: true})
+	}
 	c.sweepSoon()
 	for {
 		c.mu.Lock()
@@ -309,40 +317,40 @@ func (c *Controller) WatchDrain(ctx context.Context, req api.DrainRequest, yield
 	}
 }
 
-// watched chooses the generations to follow: the one named, else all that drain, else the one drained last.
-func (c *Controller) watched(service uint16, number uint32) ([]uint16, error) {
-	var draining []uint16
+// watched chooses the generations to follow, with what they are called: the one named, else all that drain, else the
+// one that drained last, else none.
+func (c *Controller) watched(service uint16, number uint32) (map[uint16]api.GenerationRef, error) {
+	out := map[uint16]api.GenerationRef{}
 	last := uint16(0)
 	for _, g := range c.image.GenerationsOf(service) {
 		rec := c.image.Generations[g]
-		if number != 0 && rec.Number == number {
-			return []uint16{g}, nil
-		}
-		switch rec.State {
-		case kernel.Draining:
-			draining = append(draining, g)
-		case kernel.Drained:
+		drains := rec.State == kernel.Draining || rec.State == kernel.Drained
+		switch {
+		case number != 0 && rec.Number == number && drains:
+			return map[uint16]api.GenerationRef{g: c.ref(g)}, nil
+		case number != 0 && rec.Number == number:
+			return nil, api.Errorf(api.Refused, "service %s: generation %d is %s: it does not drain", c.image.Services[service].Name, number, stateName(rec.State))
+		case rec.State == kernel.Draining:
+			out[g] = c.ref(g)
+		case rec.State == kernel.Drained:
 			last = g
 		}
 	}
-	name := c.image.Services[service].Name
 	switch {
 	case number != 0:
-		return nil, api.Errorf(api.NotFound, "service %s: there is no generation %d, or it is gone", name, number)
-	case len(draining) > 0:
-		return draining, nil
-	case last != 0:
-		return []uint16{last}, nil
+		return nil, api.Errorf(api.NotFound, "service %s: there is no generation %d, or it is gone", c.image.Services[service].Name, number)
+	case len(out) == 0 && last != 0:
+		out[last] = c.ref(last)
 	}
-	return nil, api.Errorf(api.Refused, "service %s: nothing drains: no generation was live before the present one", name)
+	return out, nil
 }
 
 // progress of each watched generation, and whether all of them are over.
-func (c *Controller) progress(watched []uint16) ([]api.DrainProgress, bool, error) {
+func (c *Controller) progress(watched map[uint16]api.GenerationRef) ([]api.DrainProgress, bool, error) {
 	over := true
 	var out []api.DrainProgress
-	for _, g := range watched {
-		p, err := c.progressOf(g)
+	for _, g := range slices.Sorted(maps.Keys(watched)) {
+		p, err := c.progressOf(g, watched[g])
 		if err != nil {
 			return nil, false, err
 		}
@@ -352,10 +360,10 @@ func (c *Controller) progress(watched []uint16) ([]api.DrainProgress, bool, erro
 	return out, over, nil
 }
 
-func (c *Controller) progressOf(g uint16) (api.DrainProgress, error) {
+func (c *Controller) progressOf(g uint16, ref api.GenerationRef) (api.DrainProgress, error) {
 	rec, there := c.image.Generations[g]
-	if !there { // drained and collected
-		return api.DrainProgress{State: api.StateDrained}, nil
+	if !there || rec.Number != ref.Number { // drained, and collected since
+		return api.DrainProgress{Generation: ref, State: api.StateDrained}, nil
 	}
 	n, err := c.plane.Tables.Counters(g)
 	if err != nil {
@@ -365,6 +373,9 @@ func (c *Controller) progressOf(g uint16) (api.DrainProgress, error) {
 	p.NewSinceFlip, p.Reopened = sinceFlip(rec, n)
 	p.State = stateName(rec.State)
 	d := c.drains[g]
+	if rec.State == kernel.Live {
+		p.State = api.StateEnded
+	}
 	if d == nil {
 		return p, nil
 	}
@@ -372,7 +383,7 @@ func (c *Controller) progressOf(g uint16) (api.DrainProgress, error) {
 		p.State, p.Reason = api.StateInconclusive, d.reason
 	}
 	if rec.State == kernel.Live {
-		p.State, p.EndedBy = api.StateEnded, d.endedBy
+		p.EndedBy = d.endedBy
 	}
 	p.RatePerSecond = d.rate()
 	if p.RatePerSecond > 0 {

@@ -7,13 +7,14 @@ import (
 	"sync"
 
 	"github.com/ebbtide/ebbtide/internal/image"
+	"github.com/ebbtide/ebbtide/loader"
 	"github.com/ebbtide/ebbtide/loader/nexthop"
 	kernel "github.com/ebbtide/ebbtide/maps"
 )
 
 // hops keeps the next hop of every backend in the kernel up to date.
 type hops struct {
-	tables  *kernel.Tables
+	plane   *loader.Plane
 	watcher *nexthop.Watcher
 	log     *slog.Logger
 
@@ -27,8 +28,8 @@ type user struct {
 	id     uint16
 }
 
-func newHops(tables *kernel.Tables, log *slog.Logger) (*hops, error) {
-	h := &hops{tables: tables, log: log, users: map[netip.Addr][]user{}}
+func newHops(plane *loader.Plane, log *slog.Logger) (*hops, error) {
+	h := &hops{plane: plane, log: log, users: map[netip.Addr][]user{}}
 	var err error
 	h.watcher, err = nexthop.New(nexthop.Options{Logger: log, Notify: h.write})
 	return h, err
@@ -74,12 +75,19 @@ func (h *hops) write(addr netip.Addr, hop nexthop.Hop) {
 		to = kernel.Hop{IfIndex: uint32(hop.IfIndex), SrcMAC: hop.SrcMAC, DstMAC: hop.DstMAC}
 	}
 	for _, u := range h.users[addr] {
-		have, resolved := h.tables.Hop(u.family, u.id)
+		have, resolved := h.plane.Tables.Hop(u.family, u.id)
 		if resolved != (hop.State == nexthop.Resolved) || resolved && have != to {
-			h.tables.SetHop(u.family, u.id, to)
+			h.plane.Tables.SetHop(u.family, u.id, to)
 			h.log.Info("next hop", "backend", addr, "hop", hop.String())
 		}
 	}
+}
+
+// while runs f with no next hop being written: f may replace the tables.
+func (h *hops) while(f func() error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return f()
 }
 
 // get is what is known of an address.

@@ -258,4 +258,8 @@ func protocolName(p kernel.Protocol) string {
 }
 
 // Reasons counts packets that were not plainly forwarded, by reason.
-func (c *Controller) Reasons() (map[string]uint64, error) { return c.plane.Tables.Reasons() }
+func (c *Controller) Reasons() (map[string]uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.plane.Tables.Reasons()
+}

@@ -67,8 +67,20 @@ func (b *builder) service(s config.Service) *config.Error {
 		return err
 	}
 	b.firstLive(index)
+	b.draining(index)
 	b.settings(index, s)
 	return nil
+}
+
+// draining tells the data plane that a generation of the service drains; the drain's end takes it back.
+func (b *builder) draining(index uint16) {
+	s := b.im.Services[index]
+	for _, g := range b.im.GenerationsOf(index) {
+		if b.im.Generations[g].State == kernel.Draining {
+			s.Steer.Draining = true
+		}
+	}
+	b.im.Services[index] = s
 }
 
 // firstLive gives a service that has no live generation one: the one of the state file, else blue, else green.

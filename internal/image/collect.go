@@ -4,8 +4,9 @@ import kernel "github.com/ebbtide/ebbtide/maps"
 
 // Collect takes out of an image what a complete sweep found unused: backends that left their pool, VIP ids and closed
 // listeners without a flow, then generations without a slot and without backends, then services without anything. The
-// sweep must have begun after the image was written: from then on nothing of this can be pinned anew.
-func (im *Image) Collect(sweep kernel.Sweep) *Image {
+// sweep must have begun after the image was written: from then on nothing of this can be pinned anew. It says whether
+// that took anything away.
+func (im *Image) Collect(sweep kernel.Sweep) (*Image, bool) {
 	out := im.Clone()
 	out.collectBackends(sweep)
 	out.collectListeners(sweep)
@@ -19,23 +20,32 @@ func (im *Image) Collect(sweep kernel.Sweep) *Image {
 			delete(out.Replies, socket)
 		}
 	}
-	return out
+	return out, out.size() != im.size()
+}
+
+func (im *Image) size() int {
+	return len(im.Services) + len(im.Generations) + len(im.Backends) + len(im.VIPs) + len(im.Listeners) + len(im.Replies)
 }
 
 func (im *Image) collectBackends(sweep kernel.Sweep) {
 	for id, b := range im.Backends {
-		slotless := im.Generations[b.Generation].Colour == kernel.NoColour
-		if sweep.Sessions[id].Total() == 0 && (b.Use == kernel.Removed || slotless) && !im.isLive(b.Generation) {
-			delete(im.Backends, id)
-		} else if sweep.Sessions[id].Total() == 0 && b.Use == kernel.Removed {
+		if sweep.Sessions[id].Total() == 0 && (b.Use == kernel.Removed || im.over(b.Generation)) {
 			delete(im.Backends, id)
 		}
 	}
 	for index, g := range im.Generations {
-		if g.Colour == kernel.NoColour && !im.isLive(index) && !im.takesOrphans(index) && len(im.BackendsOf(index)) == 0 {
+		if g.Colour == kernel.NoColour && im.over(index) && len(im.BackendsOf(index)) == 0 {
 			delete(im.Generations, index)
 		}
 	}
+}
+
+// over: out of its slot and proved to be drained, so that it takes nothing any more, orphans included. A record that is
+// not there was never written whole.
+func (im *Image) over(generation uint16) bool {
+	g, there := im.Generations[generation]
+	return !there || g.Colour == kernel.NoColour && g.State == kernel.Drained &&
+		!im.isLive(generation) && !im.takesOrphans(generation)
 }
 
 func (im *Image) isLive(generation uint16) bool {

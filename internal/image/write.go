@@ -3,6 +3,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -28,14 +29,19 @@ func (w Writer) Write(have, want *Image) error {
 		return err
 	}
 	// The filter lets through the old and the new until the old listeners are gone.
-	w.filter(slices.Concat(have.Addresses(), want.Addresses()))
+	refilter := !maps.Equal(addressSet(have), addressSet(want))
+	if refilter {
+		w.filter(slices.Concat(have.Addresses(), want.Addresses()))
+	}
 	if err := errors.Join(w.putReplies(have, want), w.putListeners(have, want)); err != nil {
 		return err
 	}
 	if err := w.remove(have, want); err != nil {
 		return err
 	}
-	w.filter(want.Addresses())
+	if refilter {
+		w.filter(want.Addresses())
+	}
 	return nil
 }
 
@@ -133,6 +139,14 @@ func (w Writer) vips(have, want *Image) error {
 func (w Writer) filter(addrs []netip.Addr) {
 	w.step("address filter")
 	w.Tables.SetFilter(addrs)
+}
+
+func addressSet(im *Image) map[netip.Addr]bool {
+	out := map[netip.Addr]bool{}
+	for _, a := range im.Addresses() {
+		out[a] = true
+	}
+	return out
 }
 
 func (w Writer) putReplies(have, want *Image) error {
