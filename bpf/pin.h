@@ -22,7 +22,7 @@
 #include "steer.h"
 
 enum {
-	STRIPE_SPINS = 512,
+	STRIPE_SPINS = 4096, /* a pin with cold caches takes more than 512 */
 	PIN_ATTEMPTS = 4,
 	LINES_ALL = LINES_MAIN + LINES_STASH,
 	NO_SLOT = 0xffffffff,
@@ -41,12 +41,12 @@ struct call {
 	struct flow_id id;
 	struct transport t;
 	__u64 last_hop; /* the cold record's mac and iface as one word */
+	__u64 ended;	/* meta of the entry that a SYN found to be no longer its pin; 0: none */
 	__u32 now;
 	__u16 service;
 	__u8 forwarding;
-	__u8 fresh;	  /* a new session: an entry that is there is not its pin */
 	__u8 closed;	  /* the listener takes no new flows */
-	__u8 pad[3];
+	__u8 pad[4];
 	enum table table; /* out, by a miss */
 	__u32 index;
 	__u32 backend;
@@ -475,10 +475,13 @@ static __always_inline void look(const enum family family, struct call *call, st
 		scan_free6(call, scan);
 }
 
-/* The flow's entry in the scanned table is its pin. */
+/*
+ * The flow's entry in the scanned table is its pin. One that a SYN was to replace is, when it is another by now: a copy of
+ * the SYN was faster on another CPU, and both belong to that session.
+ */
 static __always_inline bool holds(const enum family family, const struct call *call, const struct scan *scan)
 {
-	return scan->own != NO_SLOT && rule(RULE_OWN_SLOT) && !call->fresh &&
+	return scan->own != NO_SLOT && rule(RULE_OWN_SLOT) && scan->own_meta != call->ended &&
 	       !flow_expired(family, scan->own_meta, call->t.proto, call->now);
 }
 

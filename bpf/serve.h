@@ -61,7 +61,7 @@ static __always_inline enum touch touch(const enum table table, const enum famil
 			 meta_state(hit->word) == FLOW_CLOSING ? cold->fin_seq : 0,
 			 is_open(&call->t) ? reuse_after(be->service) : 0);
 	if (step.new_session) {
-		call->fresh = 1;
+		call->ended = hit->word;
 		return TOUCH_MISS;
 	}
 	if (step.reopened)
@@ -70,9 +70,11 @@ static __always_inline enum touch touch(const enum table table, const enum famil
 		cold->fin_seq = step.fin_seq;
 	if (step.meta == hit->word)
 		return TOUCH_DONE;
+	if (!swap_meta(hit, step.meta))
+		return TOUCH_AGAIN;
 	if (from == FROM_CLIENT && call->forwarding == FORWARDING_NAT && *(__u64 *)cold->mac != call->last_hop)
 		*(__u64 *)cold->mac = call->last_hop;
-	return swap_meta(hit, step.meta) ? TOUCH_DONE : TOUCH_AGAIN;
+	return TOUCH_DONE;
 }
 
 /* Nothing to change: established, no flag, and seen is of this tick. */
@@ -168,7 +170,7 @@ static __always_inline int settle(const enum family family, struct call *call)
 		struct backend *be;
 		struct hit hit;
 
-		if (rule(RULE_PIN) && !call->fresh && seek(family, call, &hit)) {
+		if (rule(RULE_PIN) && !call->ended && seek(family, call, &hit)) {
 			if (plain(&hit, call))
 				return meta_backend(hit.word);
 			be = backend_of(family, meta_backend(hit.word));

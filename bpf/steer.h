@@ -28,10 +28,10 @@ struct choice {
 	bool draining;
 };
 
-/* The same on every host: only the flow decides. */
-static __always_inline __u32 steering_hash(const __u64 key[3])
+/* The same on every host: only the flow decides. The VIP id, which each host counts for itself, stays out. */
+static __always_inline __u32 steering_hash(enum family family, const __u64 key[3])
 {
-	__u64 h = key[0] * 0x9e3779b97f4a7c15ULL;
+	__u64 h = (family == FAMILY_IPV6 ? key[0] >> 32 : key[0]) * 0x9e3779b97f4a7c15ULL;
 
 	h = ((h ^ h >> 32) + key[1]) * 0xbf58476d1ce4e5b9ULL;
 	h = ((h ^ h >> 29) + key[2]) * 0x94d049bb133111ebULL;
@@ -72,6 +72,6 @@ static __always_inline struct choice steer(__u32 service, enum family family, co
 	c.orphan = midstream;
 	if (midstream && previous && rule(RULE_ORPHAN))
 		c.generation = previous;
-	c.backend = maglev_pick(c.generation, family, steering_hash(key));
+	c.backend = maglev_pick(c.generation, family, steering_hash(family, key));
 	return c;
 }

@@ -36,7 +36,7 @@ func (p *Plane) Importing() string {
 // With new tables it goes in three parts. The new program comes with the old tables as its previous ones; while links
 // are moved one by one, both programs pin in those. Then new flows are pinned in the new tables, and what lies in the
 // previous ones is moved: by its own packets, or by the importer. Then the same program comes once more without
-// previous tables.
+// previous tables. One that was cut short is finished first, whatever it was an upgrade to.
 func (p *Plane) Upgrade(maxFlows uint32, step func(string)) error {
 	if step == nil {
 		step = func(string) {}
@@ -44,10 +44,12 @@ func (p *Plane) Upgrade(maxFlows uint32, step func(string)) error {
 	if p.config.Protocol != protocol {
 		return fmt.Errorf("%w (%d, this build has %d); detach and start anew", ErrProtocol, p.config.Protocol, protocol)
 	}
-	if !p.Outdated(maxFlows) {
-		return nil
-	}
-	if p.config.Previous == 0 {
+	for p.Outdated(maxFlows) {
+		if p.config.Previous != 0 {
+			if err := p.importAll(step); err != nil {
+				return err
+			}
+		}
 		next, err := p.nextConfig(maxFlows)
 		if err != nil {
 			return err
@@ -56,16 +58,7 @@ func (p *Plane) Upgrade(maxFlows uint32, step func(string)) error {
 			return err
 		}
 	}
-	if p.config.Previous == 0 {
-		return nil
-	}
-	if err := p.importAll(step); err != nil {
-		return err
-	}
-	next := p.config
-	next.Previous = 0
-	next.Layouts[1] = next.Layouts[0]
-	return p.replace(next, step)
+	return nil
 }
 
 // nextConfig is this build's configuration for the tables that are wanted, over those that are there.

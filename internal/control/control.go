@@ -7,10 +7,13 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ebbtide/ebbtide/internal/config"
 	"github.com/ebbtide/ebbtide/internal/image"
@@ -113,15 +116,30 @@ func (c *Controller) firstConfig() error {
 
 // Run sweeps and follows next hops until the context ends. The data plane goes on afterwards.
 func (c *Controller) Run(ctx context.Context) error {
-	errs := make(chan error, 2)
-	go func() { errs <- c.hops.run(ctx) }()
-	go func() { errs <- c.sweepLoop(ctx) }()
-	err := <-errs
-	if ctx.Err() == nil {
-		return err
-	}
-	<-errs
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.hops.run(ctx) })
+	group.Go(func() error { return c.sweepLoop(ctx) })
+	group.Go(func() error { return loader.FollowLinks(ctx, c.linkChanged) })
+	err := group.Wait()
 	c.hops.close()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// linkChanged follows an interface: its MAC, and the IPv6 addresses that the kernel drops when it goes down.
+func (c *Controller) linkChanged(change loader.LinkChange) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.plane.FollowMAC(change); err != nil {
+		c.log.Error("follow the interface", "interface", change.Name, "err", err)
+	}
+	if c.cfg != nil && change.Up && change.Name == c.cfg.Interfaces[0] {
+		if err := c.vips(c.cfg); err != nil {
+			c.log.Error("put the VIPs back", "interface", change.Name, "err", err)
+		}
+	}
 	return nil
 }
 

@@ -115,7 +115,7 @@ func (c *Controller) sweep() error {
 			return err
 		}
 	}
-	if c.cfg != nil && im == c.image && result.Missed == 0 {
+	if c.cfg != nil && im == c.image && result.Missed == 0 && c.plane.Importing() == "" {
 		if err := c.collect(); err != nil {
 			return err
 		}
@@ -183,8 +183,12 @@ func (c *Controller) judge(g uint16, d *drain, number uint64) error {
 	return c.drained(g, d)
 }
 
-// doubt is why a count of none would prove nothing: flows that found no slot are in no count.
+// doubt is why a count of none would prove nothing: flows that found no slot are in no count, nor are those that an
+// upgrade cut short has not imported.
 func (c *Controller) doubt(g uint16) (string, error) {
+	if rest := c.plane.Importing(); rest != "" {
+		return fmt.Sprintf("still to be imported: %s; reload goes on with it", rest), nil
+	}
 	n, err := c.plane.Tables.Counters(g)
 	if err != nil {
 		return "", err
@@ -240,15 +244,21 @@ func (c *Controller) drained(g uint16, d *drain) error {
 	c.step("drain: drained")
 	c.plane.Tables.PutGeneration(g, rec)
 	c.log.Info("drained", "service", c.image.Services[d.service].Name, "generation", rec.Number)
-	for _, other := range c.image.GenerationsOf(d.service) {
-		if c.image.Generations[other].State == kernel.Draining {
-			return nil
+	c.drainsOver(d.service)
+	return nil
+}
+
+// drainsOver takes back what the data plane was told of a service that drains, when nothing of it does any more.
+func (c *Controller) drainsOver(service uint16) {
+	for _, g := range c.image.GenerationsOf(service) {
+		if c.image.Generations[g].State == kernel.Draining {
+			return
 		}
 	}
-	s := c.image.Services[d.service]
-	s.Steer.Draining = false
-	c.setSteer(d.service, s.Steer, "drain: over")
-	return nil
+	if s := c.image.Services[service]; s.Steer.Draining {
+		s.Steer.Draining = false
+		c.setSteer(service, s.Steer, "drain: over")
+	}
 }
 
 // setSteer stores a steer word and keeps the image in step.

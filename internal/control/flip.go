@@ -214,8 +214,8 @@ func (c *Controller) ref(g uint16) api.GenerationRef {
 	return api.GenerationRef{Number: rec.Number, Colour: image.ColourName(rec.Colour), Version: rec.Version}
 }
 
-// resume finishes what a killed daemon left between a flip's store and its records: the steer word is the truth, the
-// records follow.
+// resume finishes what a killed daemon left between a flip's store and its records, or at a drain's end: the steer word is
+// the truth, the records follow.
 func (c *Controller) resume() error {
 	for index, s := range c.image.Services {
 		for _, g := range c.image.GenerationsOf(index) {
@@ -244,6 +244,9 @@ func (c *Controller) resume() error {
 			}
 		}
 		c.startDrains(index)
+		if s.Steer.Live != 0 { // without one the service is going, and takes no new sessions
+			c.drainsOver(index)
+		}
 	}
 	return nil
 }

@@ -59,12 +59,7 @@ func (w Writer) records(have, want *Image) {
 			w.Tables.PutService(index, s.Service)
 		}
 	}
-	for index, g := range want.Generations {
-		if have.Generations[index] != g {
-			w.step("generation %d: record", index)
-			w.Tables.PutGeneration(index, g)
-		}
-	}
+	w.generations(have, want)
 	for id, b := range want.Backends {
 		old, there := have.Backends[id]
 		if there && old == b {
@@ -72,6 +67,18 @@ func (w Writer) records(have, want *Image) {
 		}
 		w.step("backend %d", id)
 		w.backend(id, old, b, there)
+	}
+}
+
+// generations writes first those that leave their slot: whoever comes upon this half done must not find two in one.
+func (w Writer) generations(have, want *Image) {
+	for _, leaving := range []bool{true, false} {
+		for index, g := range want.Generations {
+			if have.Generations[index] != g && (g.Colour == kernel.NoColour) == leaving {
+				w.step("generation %d: record", index)
+				w.Tables.PutGeneration(index, g)
+			}
+		}
 	}
 }
 

@@ -86,3 +86,6 @@ func (f frame) returned() frame {
 	f.ttl--
 	return f
 }
+
+// gameSecond is the second port of the game's UDP listeners.
+func gameSecond(f maps.Family) netip.AddrPort { return netip.AddrPortFrom(gameVIP[f], gamePort2) }

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -72,6 +73,25 @@ func mustLoad(tb testing.TB, o options) *plane {
 		tb.Fatal(err)
 	}
 	return p
+}
+
+// mustSibling loads a program of another build on a plane's maps, as an upgrade does.
+func mustSibling(tb testing.TB, p *plane, o options) *ebpf.Program {
+	tb.Helper()
+	spec := mustSpec(tb, o)
+	mustConfigure(tb, spec, p.layouts, o)
+	reuse := map[string]*ebpf.Map{}
+	for name, m := range p.maps {
+		if !strings.HasPrefix(name, ".rodata") && spec.Maps[name] != nil {
+			reuse[name] = m
+		}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: reuse})
+	if err != nil {
+		tb.Fatal(needs(err))
+	}
+	tb.Cleanup(coll.Close)
+	return coll.Programs["ebbtide"]
 }
 
 // needs says what a run without rights is missing.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"time"
@@ -22,10 +23,12 @@ import (
 )
 
 const (
-	players  = 200
-	port     = 7777
-	atOnce   = 20 // players who come or leave in one step
-	demoTime = 110 * time.Second
+	players = 200
+	port    = 7777
+	atOnce  = 20 // players who come or leave in one step
+
+	addresses = 8 // of clients, before and after the flip
+	demoTime  = 110 * time.Second
 )
 
 func main() {
@@ -61,7 +64,14 @@ func run(ctx context.Context, broken bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Stop()) }()
+	// A UDP port that comes back within the timeout is the same session to anybody who sees packets only, so those who
+	// come later have addresses of their own.
+	clients, _, err := l.ClientAddresses(2 * addresses)
+	if err != nil {
+		return err
+	}
 	d := &demo{
+		early: clients[:addresses], late: clients[addresses:],
 		world: world, host: h, fleet: game.NewFleet(l.Client), tide: newTide(os.Stdout),
 		role: game.Role{Endpoints: endpoints, ChatTick: time.Second, StateTick: 50 * time.Millisecond},
 	}
@@ -101,6 +111,8 @@ type demo struct {
 	role  game.Role
 	tide  *tide
 
+	early, late []netip.Addr // clients' addresses before and after the flip
+
 	flipped time.Time
 	emptied time.Time
 }
@@ -109,6 +121,7 @@ func (d *demo) play(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	watching := d.watch(ctx)
+	d.role.From = d.early
 	for range players / atOnce {
 		d.fleet.Add(ctx, atOnce, d.role)
 	}
@@ -121,6 +134,7 @@ func (d *demo) play(ctx context.Context) error {
 	d.flipped = time.Now()
 	d.tide.say("flip: %s (version %s) is live; %d sessions play on on %s", result.Live.Colour, result.Live.Version, result.SessionsOnOld, result.Old.Colour)
 	drained := d.drain(ctx)
+	d.role.From = d.late
 	for range players / atOnce {
 		d.fleet.Add(ctx, atOnce, d.role)
 		d.fleet.Exchange(1)

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebbtide/ebbtide/bpf/bpftest"
 	"github.com/ebbtide/ebbtide/internal/api"
@@ -31,8 +31,11 @@ const childEnv = "EBBTIDE_TEST_DAEMON"
 // Options of a daemon under test.
 type Options struct {
 	LeaveOut bpftest.ProgramRule `json:"leave_out,omitempty"` // rules of the data plane to leave out
+	Build    Build               `json:"build,omitempty"`     // of the data plane, when no rule is left out
+	Force    bool                `json:"force,omitempty"`     // replace foreign XDP programs
 	KillAt   int                 `json:"kill_at,omitempty"`   // kill -9 before this kernel write, counted from 1
 	KillOn   string              `json:"kill_on,omitempty"`   // count only the writes whose name begins with this
+	StopOn   string              `json:"stop_on,omitempty"`   // SIGSTOP before the first write whose name begins with this
 	StepLog  string              `json:"step_log,omitempty"`  // file that gets a line for each kernel write
 	Name     string              `json:"name,omitempty"`      // of the daemon, when a host runs more than one
 
@@ -76,7 +79,8 @@ func (h *Host) Configure(yaml string) error {
 // Options are those of the next start; tests change them between two.
 func (h *Host) Options() *Options { return &h.opt }
 
-// Start starts the daemon and waits until it answers. The error of a daemon that ends instead has its log.
+// Start starts the daemon and waits until it answers. The error of a daemon that ends instead has its log. One that is
+// not up when the context ends is killed.
 func (h *Host) Start(ctx context.Context) error {
 	env, err := json.Marshal(h.opt)
 	if err != nil {
@@ -99,10 +103,16 @@ func (h *Host) Start(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Now()) })
 	defer stop()
 	if n, _ := ready.Read(make([]byte, 1)); n == 0 {
+		if ctx.Err() != nil {
+			h.cmd.Process.Kill() // one that has ended already is waited for all the same
+		}
 		return fmt.Errorf("the daemon did not come up: %w\n%s", errors.Join(ctx.Err(), h.cmd.Wait()), h.Log())
 	}
 	return nil
 }
+
+// PID is the process id of the daemon that was started last.
+func (h *Host) PID() int { return h.cmd.Process.Pid }
 
 // Kill ends the daemon by SIGKILL and waits for its end.
 func (h *Host) Kill() error { return h.end(syscall.SIGKILL) }
@@ -116,6 +126,24 @@ func (h *Host) end(sig os.Signal) error {
 		return fmt.Errorf("send %v to the daemon: %w", sig, err)
 	}
 	return h.Wait()
+}
+
+// Signal sends the daemon a signal.
+func (h *Host) Signal(sig os.Signal) error {
+	if err := h.cmd.Process.Signal(sig); err != nil {
+		return fmt.Errorf("send %v to the daemon: %w", sig, err)
+	}
+	return nil
+}
+
+// Stopped waits until the daemon has come to what StopOn names, and stands still before it.
+func (h *Host) Stopped() error {
+	for {
+		err := unix.Waitid(unix.P_PID, h.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // Wait waits until the daemon has ended by itself. How it ended is no error.
@@ -169,23 +197,8 @@ func run(ctx context.Context, opt Options) error {
 		return err
 	}
 	return daemon.Run(ctx, daemon.Options{
-		Config: opt.Config, StateDir: opt.StateDir, BPFDir: opt.BPFDir, Socket: opt.Socket, Spec: spec,
+		Config: opt.Config, StateDir: opt.StateDir, BPFDir: opt.BPFDir, Socket: opt.Socket, Spec: spec, ForceAttach: opt.Force,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Step: steps.step, Version: "test",
 		Ready: func() { os.NewFile(3, "ready").Write([]byte{1}) },
 	})
-}
-
-// specOf is the data plane that ships, or the test build without some rules.
-func specOf(opt Options) (*ebpf.CollectionSpec, error) {
-	if opt.LeaveOut == 0 {
-		return nil, nil
-	}
-	spec, err := bpftest.LoadProgram()
-	if err != nil {
-		return nil, fmt.Errorf("read the test build: %w", err)
-	}
-	if err := spec.Variables["LEAVE_OUT"].Set(opt.LeaveOut); err != nil {
-		return nil, fmt.Errorf("leave rules out: %w", err)
-	}
-	return spec, nil
 }

@@ -3,17 +3,20 @@ package host
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
 )
 
-// steps counts the kernel writes of a daemon, writes them down, and kills the process before the one that it was told.
+// steps counts the kernel writes of a daemon, writes them down, and kills or stops the
+// process before the one that it was told.
 type steps struct {
 	mu   sync.Mutex
 	opt  Options
 	log  *os.File
 	seen int
+	stop bool // stopped already
 }
 
 func newSteps(opt Options) (*steps, error) {
@@ -34,6 +37,10 @@ func (s *steps) step(what string) {
 	if s.log != nil {
 		fmt.Fprintln(s.log, what)
 	}
+	if s.opt.StopOn != "" && !s.stop && strings.HasPrefix(what, s.opt.StopOn) {
+		s.stop = true
+		stopHere()
+	}
 	if s.opt.KillAt == 0 || !strings.HasPrefix(what, s.opt.KillOn) {
 		return
 	}
@@ -42,4 +49,14 @@ func (s *steps) step(what string) {
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {} // the signal is on its way
 	}
+}
+
+// stopHere stops the process. The signal may be another thread's, which stops this one a moment later: what must not
+// happen meanwhile waits for the signal that ends the stop.
+func stopHere() {
+	goOn := make(chan os.Signal, 1)
+	signal.Notify(goOn, syscall.SIGCONT)
+	defer signal.Stop(goOn)
+	syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	<-goOn
 }

@@ -1,0 +1,125 @@
+package survive
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebbtide/ebbtide/bpf/bpfwide"
+	"github.com/ebbtide/ebbtide/internal/config"
+	"github.com/ebbtide/ebbtide/internal/image"
+	"github.com/ebbtide/ebbtide/internal/state"
+	"github.com/ebbtide/ebbtide/loader"
+	kernel "github.com/ebbtide/ebbtide/maps"
+	"github.com/ebbtide/ebbtide/test/host"
+)
+
+var errEnough = errors.New("enough")
+
+// withPlane opens what is pinned, beside the daemon, which is not upgrading.
+func (s *stage) withPlane(t *testing.T, f func(*loader.Plane)) {
+	t.Helper()
+	var spec *ebpf.CollectionSpec
+	if s.host.Options().Build == host.Wide {
+		var err error
+		if spec, err = bpfwide.LoadProgram(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := loader.Open(loader.Options{Dir: s.host.Options().BPFDir, MaxFlows: 1024, Spec: spec, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	f(p)
+}
+
+// mustBeConsistent checks that the kernel has what the configuration file says, wholly: that a build from the file
+// changes nothing, and that the Maglev tables, the steer words and the records agree with one another.
+func (s *stage) mustBeConsistent(t *testing.T) {
+	t.Helper()
+	s.withPlane(t, func(p *loader.Plane) {
+		im, err := image.Read(p.Tables)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(s.host.Options().Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _, err := image.Build(image.Inputs{Config: cfg, State: state.State{}, Have: im, Ticks: p.Ticks.Of, Now: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(im, want) {
+			t.Errorf("half applied: the kernel has\n%+v\nthe configuration file wants\n%+v", im, want)
+		}
+		mustSteerWell(t, im)
+		mustHaveTables(t, im, p.Tables)
+	})
+}
+
+func mustSteerWell(t *testing.T, im *image.Image) {
+	t.Helper()
+	for index, s := range im.Services {
+		draining := false
+		colours := map[kernel.Colour]int{}
+		for _, g := range im.GenerationsOf(index) {
+			rec := im.Generations[g]
+			colours[rec.Colour]++
+			draining = draining || rec.State == kernel.Draining
+			if (rec.State == kernel.Live) != (g == s.Steer.Live) {
+				t.Errorf("service %s: generation %d has state %d, live is index %d", s.Name, rec.Number, rec.State, s.Steer.Live)
+			}
+			if g == s.Steer.Previous && rec.State != kernel.Draining {
+				t.Errorf("service %s: orphans go to generation %d, which does not drain", s.Name, rec.Number)
+			}
+		}
+		if colours[kernel.Blue] != 1 || colours[kernel.Green] != 1 {
+			t.Errorf("service %s: generations by colour: %v", s.Name, colours)
+		}
+		if s.Steer.Live == 0 || s.Steer.Draining != draining {
+			t.Errorf("service %s: steer word %+v, a generation drains: %v", s.Name, s.Steer, draining)
+		}
+	}
+}
+
+func mustHaveTables(t *testing.T, im *image.Image, tables *kernel.Tables) {
+	t.Helper()
+	for g := range im.Generations {
+		for _, f := range kernel.Families() {
+			have, err := tables.Maglev(g, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(have, im.Maglev(g, f)) {
+				t.Errorf("generation index %d, family %d: the Maglev table is not that of its backends", g, f)
+			}
+		}
+	}
+}
+
+// flow is what makes a flow.
+type flow struct {
+	client netip.AddrPort
+	port   uint16
+	vip    uint16
+}
+
+// pins counts the pins of each flow.
+func (s *stage) pins(t *testing.T) map[flow]int {
+	t.Helper()
+	out := map[flow]int{}
+	s.withPlane(t, func(p *loader.Plane) {
+		for f := range p.Tables.Flows() {
+			out[flow{f.Client, f.Port, f.VIP}]++
+		}
+	})
+	return out
+}

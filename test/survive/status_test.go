@@ -1,0 +1,158 @@
+package survive
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ebbtide/ebbtide/internal/api"
+)
+
+// forEver bounds what is waited for: it only ends tests that would hang.
+const forEver = 60 * time.Second
+
+// eventually waits for what nothing announces.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(forEver); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func (s *stage) status(t *testing.T) api.Status {
+	t.Helper()
+	st, err := s.host.Client.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+func (s *stage) service(t *testing.T, name string) api.Service {
+	t.Helper()
+	st := s.status(t)
+	for _, svc := range st.Services {
+		if svc.Name == name {
+			return svc
+		}
+	}
+	t.Fatalf("no service %s in %+v", name, st.Services)
+	return api.Service{}
+}
+
+// live is the colour that is live.
+func (s *stage) live(t *testing.T, name string) string {
+	t.Helper()
+	return s.service(t, name).Live.Colour
+}
+
+func other(colour string) string {
+	if colour == "blue" {
+		return "green"
+	}
+	return "blue"
+}
+
+func (s *stage) flip(t *testing.T, name, to string) api.FlipResult {
+	t.Helper()
+	result, err := s.host.Client.Flip(t.Context(), api.FlipRequest{Service: name, To: to})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func (s *stage) reload(t *testing.T) api.Plan {
+	t.Helper()
+	plan, err := s.host.Client.Reload(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// mustDrain waits until all that drains of a service is drained.
+func (s *stage) mustDrain(t *testing.T, name string) {
+	t.Helper()
+	var last api.DrainProgress
+	err := s.host.Client.WatchDrain(t.Context(), api.DrainRequest{Service: name}, func(p api.DrainProgress) error {
+		last = p
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !last.Done || last.State != api.StateDrained || last.Left.Total != 0 {
+		t.Errorf("service %s: the drain ended with %+v, want it drained", name, last)
+	}
+}
+
+// awaitHops waits until every backend in use can be reached.
+func (s *stage) awaitHops(t *testing.T) {
+	t.Helper()
+	eventually(t, "next hops of all backends", func() bool {
+		for _, svc := range s.status(t).Services {
+			for _, g := range svc.Generations {
+				if !resolved(g) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+func resolved(g api.Generation) bool {
+	for _, b := range g.Backends {
+		for _, hop := range b.NextHops {
+			if b.State == api.BackendInUse && hop.State != "resolved" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// settle waits until nothing is left of what the configuration no longer has: each sweep that is waited for takes some
+// of it away.
+func (s *stage) settle(t *testing.T) {
+	t.Helper()
+	for range 20 {
+		st := s.status(t)
+		if settled(st) {
+			return
+		}
+		s.sweep(t, st.Services[0].Name)
+	}
+	t.Fatalf("not settled: %+v", s.status(t).Services)
+}
+
+// sweep waits for a sweep that it asks for.
+func (s *stage) sweep(t *testing.T, name string) {
+	t.Helper()
+	before := s.status(t).LastSweep
+	eventually(t, "a sweep", func() bool {
+		// Whoever watches a drain asks for a sweep, and is soon told that there is none.
+		s.host.Client.WatchDrain(t.Context(), api.DrainRequest{Service: name}, func(api.DrainProgress) error { return errEnough })
+		return s.status(t).LastSweep.After(before)
+	})
+}
+
+func settled(st api.Status) bool {
+	for _, svc := range st.Services {
+		for _, g := range svc.Generations {
+			if g.Colour == "" {
+				return false
+			}
+			for _, b := range g.Backends {
+				if b.State == api.BackendRemoved {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
