@@ -22,7 +22,7 @@
 /* A frame for another MAC was flooded to us, by a switch that has not learned: the kernel ignores it, so do we. */
 static __always_inline bool for_us(struct xdp_md *ctx, struct ethhdr *eth)
 {
-	struct iface *iface = &ifaces[ctx->ingress_ifindex % MAX_IFACES];
+	struct iface *iface = &globals.ifaces[ctx->ingress_ifindex % MAX_IFACES];
 
 	return !((*(__u64 *)eth ^ *(__u64 *)iface->mac) & MAC_MASK);
 }

@@ -9,11 +9,6 @@
 
 #include "pin.h"
 
-/* Next line to import, IPv4 first, then IPv6; set to 0 by the loader before a pass. */
-__u32 import_cursor;
-/* Pins that a pass could not move. */
-__u32 import_left;
-
 static __always_inline void import_slot(const enum family family, __u32 index)
 {
 	struct call call = { .closed = 1, .t.flags = TCP_ACK, .now = tick_now() };
@@ -35,7 +30,7 @@ static __always_inline void import_slot(const enum family family, __u32 index)
 	else
 		pin6(&call);
 	if (meta_published(load_meta(slot.meta)))
-		__sync_fetch_and_add(&import_left, 1);
+		__sync_fetch_and_add(&globals.import_left, 1);
 }
 
 static __always_inline void import_line(const enum family family, __u32 line)
@@ -50,7 +45,7 @@ static __always_inline void import_next(void)
 {
 	const volatile struct layout *four = &CONFIG.layouts[TABLE_PREVIOUS][FAMILY_IPV4];
 	const volatile struct layout *six = &CONFIG.layouts[TABLE_PREVIOUS][FAMILY_IPV6];
-	__u32 line = __sync_fetch_and_add(&import_cursor, 1);
+	__u32 line = __sync_fetch_and_add(&globals.import_cursor, 1);
 
 	if (line < four->lines + four->stash)
 		import_line(FAMILY_IPV4, line);

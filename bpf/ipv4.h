@@ -9,7 +9,7 @@ static __always_inline bool filtered4(__be32 addr)
 {
 	__u32 bit = (addr * 0x9e3779b1U) >> 16;
 
-	return address_filter[bit / 64] >> (bit % 64) & 1;
+	return globals.address_filter[bit / 64] >> (bit % 64) & 1;
 }
 
 static __always_inline struct listener *listener4(__be32 vip, __be16 port, __u8 proto)

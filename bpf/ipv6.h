@@ -17,7 +17,7 @@ static __always_inline bool filtered6(const struct in6_addr *addr)
 	const __u32 *w = addr->in6_u.u6_addr32;
 	__u32 bit = ((w[0] ^ w[1] * 3 ^ w[2] * 5 ^ w[3] * 7) * 0x9e3779b1U) >> 16;
 
-	return address_filter[bit / 64] >> (bit % 64) & 1;
+	return globals.address_filter[bit / 64] >> (bit % 64) & 1;
 }
 
 static __always_inline struct listener *listener6(const struct in6_addr *vip, __be16 port, __u8 proto)

@@ -99,7 +99,7 @@ struct cold {
 	__u32 start;   /* tick at which the flow was pinned */
 	__u32 fin_seq; /* sequence number after the last FIN, host order; holds while meta says FIN */
 	__u8 mac[6];   /* nat: the next hop that the client's packets came from */
-	__u16 iface;   /* and the slot of its interface in ifaces[] */
+	__u16 iface;   /* and the slot of its interface in globals.ifaces */
 };
 
 /*
@@ -187,6 +187,7 @@ struct generation {
 	__u64 since;	 /* UNIX seconds at which state was entered */
 	__u64 new_at_flip; /* new_sessions when the flip away from it had returned */
 	__u64 reopened_at_flip;
+	__u64 maglev[FAMILIES]; /* digest of each Maglev table; 0: none, 2: being replaced */
 	__u8 version[NAME_LEN];
 };
 
@@ -210,6 +211,24 @@ struct iface {
 	__u8 mac[6];
 	__u16 used;
 	__u32 ifindex;
+	__u32 pad;
+};
+
+/* What changes while the program runs and is read for every packet. The daemon writes it through mmap. */
+struct shared {
+	/* Interfaces that the program is attached to, by index modulo MAX_IFACES. */
+	struct iface ifaces[MAX_IFACES];
+	/*
+	 * One bit for each address that a packet of ours may be sent to (VIPs) or come from (backends of nat services). A
+	 * packet that hits no bit is not ours: a load instead of a hash lookup.
+	 */
+	__u64 address_filter[FILTER_WORDS];
+	/* 1 while an upgrade moves links: new flows are pinned in the previous table, which both programs know. */
+	__u32 pin_previous;
+	/* Next line to import, IPv4 first, then IPv6; set to 0 by the loader before a pass. */
+	__u32 import_cursor;
+	/* Pins that a pass could not move. */
+	__u32 import_left;
 	__u32 pad;
 };
 

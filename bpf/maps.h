@@ -219,14 +219,5 @@ struct {
 	__type(value, __u64);
 } listener_counts SEC(".maps");
 
-/* Interfaces that the program is attached to, by index modulo MAX_IFACES. Written by the daemon through mmap. */
-struct iface ifaces[MAX_IFACES];
-
-/*
- * One bit for each address that a packet of ours may be sent to (VIPs) or come from (backends of nat services). A
- * packet that hits no bit is not ours: a load instead of a hash lookup. Written by the daemon through mmap.
- */
-__u64 address_filter[FILTER_WORDS];
-
-/* 1 while an upgrade moves links: new flows are pinned in the previous table, which both programs know. */
-__u32 pin_previous;
+/* The program's variables: one struct, so that a loader of another build finds them where they are. */
+struct shared globals;

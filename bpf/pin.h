@@ -547,7 +547,7 @@ static __always_inline int pin_once(const enum family family, struct call *call)
 	call->import = NO_SLOT;
 	call->table = TABLE_CURRENT;
 	if (CONFIG.previous) {
-		if (*(volatile __u32 *)&pin_previous)
+		if (*(volatile __u32 *)&globals.pin_previous)
 			call->table = TABLE_PREVIOUS;
 		if (family == FAMILY_IPV4 ? look_aside4(call) : look_aside6(call))
 			return PIN_FOUND;

@@ -131,6 +131,7 @@ type ProgramGeneration struct {
 	Since          uint64
 	NewAtFlip      uint64
 	ReopenedAtFlip uint64
+	Maglev         [2]uint64
 	Version        [32]uint8
 }
 
@@ -143,14 +144,6 @@ const (
 	ProgramGenerationStateGENERATION_DRAINING  ProgramGenerationState = 3
 	ProgramGenerationStateGENERATION_DRAINED   ProgramGenerationState = 4
 )
-
-type ProgramIface struct {
-	_       structs.HostLayout
-	Mac     [6]uint8
-	Used    uint16
-	Ifindex uint32
-	Pad     uint32
-}
 
 type ProgramLayout struct {
 	_          structs.HostLayout
@@ -290,6 +283,22 @@ type ProgramSessions struct {
 	States [6]uint32
 }
 
+type ProgramShared struct {
+	_      structs.HostLayout
+	Ifaces [256]struct {
+		_       structs.HostLayout
+		Mac     [6]uint8
+		Used    uint16
+		Ifindex uint32
+		Pad     uint32
+	}
+	AddressFilter [1024]uint64
+	PinPrevious   uint32
+	ImportCursor  uint32
+	ImportLeft    uint32
+	Pad           uint32
+}
+
 type ProgramStripe struct {
 	_    structs.HostLayout
 	Held uint64
@@ -367,10 +376,7 @@ const (
 	ProgramProgSampleTicks       = "sample_ticks"
 	ProgramProgSweep             = "sweep"
 	ProgramVarCONFIG             = "CONFIG"
-	ProgramVarAddressFilter      = "address_filter"
-	ProgramVarIfaces             = "ifaces"
-	ProgramVarImportCursor       = "import_cursor"
-	ProgramVarImportLeft         = "import_left"
+	ProgramVarGlobals            = "globals"
 	ProgramVarKeepBackendState   = "keep_backend_state"
 	ProgramVarKeepBackendUse     = "keep_backend_use"
 	ProgramVarKeepFlowState      = "keep_flow_state"
@@ -379,7 +385,6 @@ const (
 	ProgramVarKeepListenerKind   = "keep_listener_kind"
 	ProgramVarKeepMetaBits       = "keep_meta_bits"
 	ProgramVarKeepTimeout        = "keep_timeout"
-	ProgramVarPinPrevious        = "pin_previous"
 )
 
 // LoadProgram returns the embedded CollectionSpec for Program.
@@ -465,10 +470,7 @@ type ProgramMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProgramVariableSpecs struct {
 	CONFIG           *ebpf.VariableSpec `ebpf:"CONFIG"`
-	AddressFilter    *ebpf.VariableSpec `ebpf:"address_filter"`
-	Ifaces           *ebpf.VariableSpec `ebpf:"ifaces"`
-	ImportCursor     *ebpf.VariableSpec `ebpf:"import_cursor"`
-	ImportLeft       *ebpf.VariableSpec `ebpf:"import_left"`
+	Globals          *ebpf.VariableSpec `ebpf:"globals"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
@@ -477,7 +479,6 @@ type ProgramVariableSpecs struct {
 	KeepListenerKind *ebpf.VariableSpec `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.VariableSpec `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.VariableSpec `ebpf:"keep_timeout"`
-	PinPrevious      *ebpf.VariableSpec `ebpf:"pin_previous"`
 }
 
 // ProgramObjects contains all objects after they have been loaded into the kernel.
@@ -560,10 +561,7 @@ func (m *ProgramMaps) Close() error {
 // It can be passed to LoadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProgramVariables struct {
 	CONFIG           *ebpf.Variable `ebpf:"CONFIG"`
-	AddressFilter    *ebpf.Variable `ebpf:"address_filter"`
-	Ifaces           *ebpf.Variable `ebpf:"ifaces"`
-	ImportCursor     *ebpf.Variable `ebpf:"import_cursor"`
-	ImportLeft       *ebpf.Variable `ebpf:"import_left"`
+	Globals          *ebpf.Variable `ebpf:"globals"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
@@ -572,7 +570,6 @@ type ProgramVariables struct {
 	KeepListenerKind *ebpf.Variable `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.Variable `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.Variable `ebpf:"keep_timeout"`
-	PinPrevious      *ebpf.Variable `ebpf:"pin_previous"`
 }
 
 // ProgramPrograms contains all programs after they have been loaded into the kernel.

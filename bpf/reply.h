@@ -97,7 +97,7 @@ static __always_inline struct cold *answered(const enum family family, struct ca
 static __always_inline int send_back(struct xdp_md *ctx, struct ethhdr *eth, const struct cold *cold)
 {
 	__u64 hop = *(volatile __u64 *)cold->mac;
-	struct iface *out = &ifaces[hop >> LAST_HOP_IFACE_SHIFT & (MAX_IFACES - 1)];
+	struct iface *out = &globals.ifaces[hop >> LAST_HOP_IFACE_SHIFT & (MAX_IFACES - 1)];
 
 	if (!out->used)
 		return drop(DROP_UNRESOLVED);

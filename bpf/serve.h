@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
 /*
  * From a listener's packet to the id of its backend: the pin when there is one, else a new pin. The plain hit of an
- * established flow, which is nearly every packet, ends in backend_for() itself; the rest
- * are global functions, which the verifier looks at once each.
+ * established flow, which is nearly every packet, ends in backend_for() itself; the rest are global functions, which the
+ * verifier looks at once each.
  */
 #pragma once
 
-#include "pin.h"
+#include "seek.h"
 
 enum { SERVE_ATTEMPTS = 3 };
 
@@ -84,24 +84,6 @@ static __always_inline bool plain(const struct hit *hit, const struct call *call
 	       !(call->t.flags & (TCP_SYN | TCP_FIN | TCP_RST));
 }
 
-/* The slot that a miss found under the stripe, read again without it. */
-static __always_inline bool reread(const enum table table, const enum family family, struct call *call,
-				   struct hit *hit)
-{
-	struct slot slot;
-
-	if (!slot_at(table, family, call->index, &slot))
-		return false;
-	hit->meta = slot.meta;
-	hit->word = load_meta(slot.meta);
-	hit->index = call->index;
-	stall(STALL_READ);
-	if (!meta_published(hit->word) || !slot_is(family, &slot, hit->word, &call->id))
-		return false;
-	stall(STALL_RECHECK);
-	return !rule(RULE_RECHECK) || load_meta(slot.meta) == hit->word;
-}
-
 /*
  * A pin that was found under the stripe: in the overflow, in the previous table, or made by another CPU meanwhile.
  * Returns its backend, or 0 to look again.
@@ -134,32 +116,7 @@ static __always_inline int miss(const enum family family, struct call *call, enu
 	return found(TABLE_CURRENT, family, call, from);
 }
 
-/* find_any() as a function that is verified once, for the paths that may cost a call. Returns the slot's index, or -1. */
-__noinline int seek4(struct call *call)
-{
-	struct hit hit;
-
-	return call && find_any(FAMILY_IPV4, &call->id, &hit) ? (int)hit.index : -1;
-}
-
-__noinline int seek6(struct call *call)
-{
-	struct hit hit;
-
-	return call && find_any(FAMILY_IPV6, &call->id, &hit) ? (int)hit.index : -1;
-}
-
-static __always_inline bool seek(const enum family family, struct call *call, struct hit *hit)
-{
-	int index = family == FAMILY_IPV4 ? seek4(call) : seek6(call);
-
-	if (index < 0)
-		return false;
-	call->index = index;
-	return reread(TABLE_CURRENT, family, call, hit);
-}
-
-/* All but the plain hit in the first line: look, touch, pin, and begin anew where another CPU was faster. Returns as backend_for(). */
+/* All but the plain hit in the first line: look, touch, pin; begin anew where another CPU was faster. As backend_for(). */
 static __always_inline int settle(const enum family family, struct call *call)
 {
 	int i, id;

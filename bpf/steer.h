@@ -73,5 +73,9 @@ static __always_inline struct choice steer(__u32 service, enum family family, co
 	if (midstream && previous && rule(RULE_ORPHAN))
 		c.generation = previous;
 	c.backend = maglev_pick(c.generation, family, steering_hash(family, key));
+	if (!c.backend && c.generation != (word & 0xffff)) { /* the previous generation has nobody left who takes it */
+		c.generation = word & 0xffff;
+		c.backend = maglev_pick(c.generation, family, steering_hash(family, key));
+	}
 	return c;
 }

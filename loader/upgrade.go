@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -165,19 +167,7 @@ func (p *Plane) pinReady(coll *ebpf.Collection, ready string, step func(string))
 	}
 	err := p.eachLink(func(name string, l link.Link) error {
 		step("upgrade: pin link " + name)
-		info, err := l.Info()
-		if err != nil {
-			return fmt.Errorf("inspect link %s: %w", name, err)
-		}
-		again, err := link.NewFromID(info.ID)
-		if err != nil {
-			return fmt.Errorf("open link %s again: %w", name, err)
-		}
-		defer again.Close()
-		if err := again.Pin(filepath.Join(building, linksDir, name)); err != nil {
-			return fmt.Errorf("pin link %s again: %w", name, err)
-		}
-		return nil
+		return pinAgain(l, filepath.Join(building, linksDir, name))
 	})
 	if err != nil {
 		return err
@@ -185,6 +175,31 @@ func (p *Plane) pinReady(coll *ebpf.Collection, ready string, step func(string))
 	step("upgrade: ready")
 	if err := os.Rename(building, ready); err != nil {
 		return fmt.Errorf("name the new pins: %w", err)
+	}
+	return nil
+}
+
+// pinAgain pins a link a second time. The library would move the pin, and opening the link anew by its id takes
+// CAP_SYS_ADMIN, so this asks the kernel itself (BPF_OBJ_PIN of linux/bpf.h).
+func pinAgain(l link.Link, path string) error {
+	raw, ok := l.(interface{ FD() int })
+	if !ok {
+		return fmt.Errorf("pin link again as %s: it has no file descriptor", path)
+	}
+	name, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return fmt.Errorf("pin link again as %s: %w", path, err)
+	}
+	attr := struct {
+		path  uint64
+		fd    uint32
+		flags uint32
+	}{path: uint64(uintptr(unsafe.Pointer(name))), fd: uint32(raw.FD())}
+	_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_OBJ_PIN, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	runtime.KeepAlive(name)
+	runtime.KeepAlive(l)
+	if errno != 0 {
+		return fmt.Errorf("pin link again as %s: %w", path, errno)
 	}
 	return nil
 }

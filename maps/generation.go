@@ -49,7 +49,7 @@ func (t *Tables) PutGeneration(index uint16, g Generation) {
 	e := &t.generations[index]
 	if e.State == Unused || e.Number != g.Number || e.Service != g.Service {
 		e.State = Unused
-		e.Number, e.Service, e.Version = g.Number, g.Service, wireName(g.Version)
+		e.Number, e.Service, e.Version, e.Maglev = g.Number, g.Service, wireName(g.Version), [2]uint64{}
 	}
 	e.Colour, e.Since = g.Colour, uint64(g.Since.Unix())
 	e.NewAtFlip, e.ReopenedAtFlip = g.NewAtFlip, g.ReopenedAtFlip
@@ -60,7 +60,7 @@ func (t *Tables) PutGeneration(index uint16, g Generation) {
 // at 0 when the index is used again.
 func (t *Tables) RemoveGeneration(index uint16) error {
 	for _, f := range families {
-		if err := t.PutMaglev(index, f, nil); err != nil {
+		if err := t.SetMaglev(index, f, nil); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
@@ -15,23 +16,16 @@ const filterBits = 64 * uint32(bpf.ProgramLimitFILTER_WORDS)
 
 // Variables says where in .bss the program's variables lie.
 type Variables struct {
-	Ifaces, AddressFilter, PinPrevious, ImportCursor, ImportLeft uint32 // byte offsets
+	globals uint32 // byte offset of struct shared
 }
 
 // VariablesOf reads the offsets from the object's specification.
 func VariablesOf(spec *ebpf.CollectionSpec) (Variables, error) {
-	var v Variables
-	for name, at := range map[string]*uint32{
-		"ifaces": &v.Ifaces, "address_filter": &v.AddressFilter, "pin_previous": &v.PinPrevious,
-		"import_cursor": &v.ImportCursor, "import_left": &v.ImportLeft,
-	} {
-		vs := spec.Variables[name]
-		if vs == nil {
-			return v, fmt.Errorf("variable %s: not in the object", name)
-		}
-		*at = vs.Offset
+	v := spec.Variables["globals"]
+	if v == nil {
+		return Variables{}, errors.New("variable globals: not in the object")
 	}
-	return v, nil
+	return Variables{v.Offset}, nil
 }
 
 func (t *Tables) viewGlobals(v Variables) error {
@@ -39,22 +33,17 @@ func (t *Tables) viewGlobals(v Variables) error {
 	if err != nil {
 		return err
 	}
-	if end := max(v.Ifaces+MaxIfaces*uint32(unsafe.Sizeof(bpf.ProgramIface{})), v.AddressFilter+filterBits/8, v.PinPrevious+4, v.ImportCursor+4, v.ImportLeft+4); end > m.ValueSize() {
+	if end := v.globals + uint32(unsafe.Sizeof(bpf.ProgramShared{})); end > m.ValueSize() {
 		return fmt.Errorf("map .bss: variables end at %d, it has %d bytes", end, m.ValueSize())
 	}
-	at := func(offset uint32) unsafe.Pointer { return unsafe.Pointer(&mem[offset]) }
-	t.globals.ifaces = unsafe.Slice((*bpf.ProgramIface)(at(v.Ifaces)), MaxIfaces)
-	t.globals.filter = unsafe.Slice((*uint64)(at(v.AddressFilter)), filterBits/64)
-	t.globals.pinPrevious = (*uint32)(at(v.PinPrevious))
-	t.globals.importCursor = (*uint32)(at(v.ImportCursor))
-	t.globals.importLeft = (*uint32)(at(v.ImportLeft))
+	t.globals = (*bpf.ProgramShared)(unsafe.Pointer(&mem[v.globals]))
 	return nil
 }
 
 // SetIface tells the program of an interface that it is attached to: frames for another MAC are not ours, and replies
 // leave with this MAC. Two interfaces whose indexes agree modulo MaxIfaces cannot both be served: that is an error.
 func (t *Tables) SetIface(ifindex uint32, mac [6]byte) error {
-	slot := &t.globals.ifaces[ifindex%MaxIfaces]
+	slot := &t.globals.Ifaces[ifindex%MaxIfaces]
 	if slot.Used != 0 && slot.Ifindex != ifindex {
 		return fmt.Errorf("interface %d: its slot is taken by interface %d, whose index agrees modulo %d; attach to only one of them", ifindex, slot.Ifindex, MaxIfaces)
 	}
@@ -65,7 +54,7 @@ func (t *Tables) SetIface(ifindex uint32, mac [6]byte) error {
 
 // RemoveIface forgets an interface.
 func (t *Tables) RemoveIface(ifindex uint32) {
-	slot := &t.globals.ifaces[ifindex%MaxIfaces]
+	slot := &t.globals.Ifaces[ifindex%MaxIfaces]
 	if slot.Ifindex == ifindex {
 		storeMAC(unsafe.Pointer(slot), [6]byte{}, 0)
 	}
@@ -74,7 +63,7 @@ func (t *Tables) RemoveIface(ifindex uint32) {
 // Ifaces lists the interfaces that the program knows.
 func (t *Tables) Ifaces() map[uint32][6]byte {
 	out := map[uint32][6]byte{}
-	for _, i := range t.globals.ifaces {
+	for _, i := range t.globals.Ifaces {
 		if i.Used != 0 {
 			out[i.Ifindex] = i.Mac
 		}
@@ -103,8 +92,8 @@ func (t *Tables) SetFilter(addrs []netip.Addr) {
 		want[bit/64] |= 1 << (bit % 64)
 	}
 	for i := range want {
-		if t.globals.filter[i] != want[i] {
-			atomic.StoreUint64(&t.globals.filter[i], want[i])
+		if t.globals.AddressFilter[i] != want[i] {
+			atomic.StoreUint64(&t.globals.AddressFilter[i], want[i])
 		}
 	}
 }
@@ -125,17 +114,17 @@ func (t *Tables) SetPinPrevious(on bool) {
 	if on {
 		v = 1
 	}
-	atomic.StoreUint32(t.globals.pinPrevious, v)
+	atomic.StoreUint32(&t.globals.PinPrevious, v)
 }
 
 // CopyFilter takes over the address filter of another data plane's tables.
-func (t *Tables) CopyFilter(from *Tables) { copy(t.globals.filter, from.globals.filter) }
+func (t *Tables) CopyFilter(from *Tables) { t.globals.AddressFilter = from.globals.AddressFilter }
 
 // ResetImport makes the importer begin at the first line of the previous tables.
 func (t *Tables) ResetImport() {
-	atomic.StoreUint32(t.globals.importLeft, 0)
-	atomic.StoreUint32(t.globals.importCursor, 0)
+	atomic.StoreUint32(&t.globals.ImportLeft, 0)
+	atomic.StoreUint32(&t.globals.ImportCursor, 0)
 }
 
 // ImportLeft is the number of pins that the importer could not move since ResetImport.
-func (t *Tables) ImportLeft() uint32 { return atomic.LoadUint32(t.globals.importLeft) }
+func (t *Tables) ImportLeft() uint32 { return atomic.LoadUint32(&t.globals.ImportLeft) }

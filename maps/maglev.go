@@ -3,6 +3,7 @@ package maps
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -53,7 +54,41 @@ func (t *Tables) GracePeriod() error {
 	return t.PutMaglev(0, IPv4, []uint16{0})
 }
 
-// Maglev reads the table of a generation and family; nil when there is none.
+// HasMaglev says whether the table in the kernel is this one. A digest in the generation's record tells, so that nothing
+// needs to read a table back: that takes CAP_SYS_ADMIN.
+func (t *Tables) HasMaglev(generation uint16, f Family, ids []uint16) bool {
+	return t.generations[generation].Maglev[f] == maglevDigest(ids)
+}
+
+// SetMaglev replaces the Maglev table of a generation, as PutMaglev does, and notes its digest. The old digest is struck
+// before: a writer that is killed leaves no wrong one.
+func (t *Tables) SetMaglev(generation uint16, f Family, ids []uint16) error {
+	note := &t.generations[generation].Maglev[f]
+	*note = beingReplaced
+	if err := t.PutMaglev(generation, f, ids); err != nil {
+		return err
+	}
+	*note = maglevDigest(ids)
+	return nil
+}
+
+// beingReplaced stands for a digest while a table is written. No table has it.
+const beingReplaced = 2
+
+// maglevDigest is 0 for no table only, and odd else.
+func maglevDigest(ids []uint16) uint64 {
+	if len(ids) == 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	for _, id := range ids {
+		h.Write([]byte{byte(id), byte(id >> 8)})
+	}
+	return h.Sum64() | 1
+}
+
+// Maglev reads the table of a generation and family; nil when there is none. It opens the inner map by its id, which takes
+// CAP_SYS_ADMIN: HasMaglev answers without.
 func (t *Tables) Maglev(generation uint16, f Family) ([]uint16, error) {
 	slot := uint32(generation)*2 + uint32(f)
 	var inner *ebpf.Map

@@ -57,16 +57,7 @@ type Tables struct {
 	sessions    []bpf.ProgramSessions
 	vipCounts   []uint64
 	listeners   []uint64
-	globals     globals
-}
-
-// globals are the program's variables that change while it runs; they lie in its .bss map.
-type globals struct {
-	ifaces       []bpf.ProgramIface
-	filter       []uint64
-	pinPrevious  *uint32
-	importCursor *uint32
-	importLeft   *uint32
+	globals     *bpf.ProgramShared // the program's variables, in its .bss map
 }
 
 // New takes the maps of a loaded collection, by their names in C. It does not take ownership of them: Close unmaps, and

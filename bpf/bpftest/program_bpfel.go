@@ -63,10 +63,7 @@ const (
 	ProgramVarCONFIG             = "CONFIG"
 	ProgramVarLEAVE_OUT          = "LEAVE_OUT"
 	ProgramVarSTALL_LOOPS        = "STALL_LOOPS"
-	ProgramVarAddressFilter      = "address_filter"
-	ProgramVarIfaces             = "ifaces"
-	ProgramVarImportCursor       = "import_cursor"
-	ProgramVarImportLeft         = "import_left"
+	ProgramVarGlobals            = "globals"
 	ProgramVarKeepBackendState   = "keep_backend_state"
 	ProgramVarKeepBackendUse     = "keep_backend_use"
 	ProgramVarKeepFlowState      = "keep_flow_state"
@@ -75,7 +72,6 @@ const (
 	ProgramVarKeepListenerKind   = "keep_listener_kind"
 	ProgramVarKeepMetaBits       = "keep_meta_bits"
 	ProgramVarKeepTimeout        = "keep_timeout"
-	ProgramVarPinPrevious        = "pin_previous"
 )
 
 // LoadProgram returns the embedded CollectionSpec for Program.
@@ -163,10 +159,7 @@ type ProgramVariableSpecs struct {
 	CONFIG           *ebpf.VariableSpec `ebpf:"CONFIG"`
 	LEAVE_OUT        *ebpf.VariableSpec `ebpf:"LEAVE_OUT"`
 	STALL_LOOPS      *ebpf.VariableSpec `ebpf:"STALL_LOOPS"`
-	AddressFilter    *ebpf.VariableSpec `ebpf:"address_filter"`
-	Ifaces           *ebpf.VariableSpec `ebpf:"ifaces"`
-	ImportCursor     *ebpf.VariableSpec `ebpf:"import_cursor"`
-	ImportLeft       *ebpf.VariableSpec `ebpf:"import_left"`
+	Globals          *ebpf.VariableSpec `ebpf:"globals"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
@@ -175,7 +168,6 @@ type ProgramVariableSpecs struct {
 	KeepListenerKind *ebpf.VariableSpec `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.VariableSpec `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.VariableSpec `ebpf:"keep_timeout"`
-	PinPrevious      *ebpf.VariableSpec `ebpf:"pin_previous"`
 }
 
 // ProgramObjects contains all objects after they have been loaded into the kernel.
@@ -260,10 +252,7 @@ type ProgramVariables struct {
 	CONFIG           *ebpf.Variable `ebpf:"CONFIG"`
 	LEAVE_OUT        *ebpf.Variable `ebpf:"LEAVE_OUT"`
 	STALL_LOOPS      *ebpf.Variable `ebpf:"STALL_LOOPS"`
-	AddressFilter    *ebpf.Variable `ebpf:"address_filter"`
-	Ifaces           *ebpf.Variable `ebpf:"ifaces"`
-	ImportCursor     *ebpf.Variable `ebpf:"import_cursor"`
-	ImportLeft       *ebpf.Variable `ebpf:"import_left"`
+	Globals          *ebpf.Variable `ebpf:"globals"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
@@ -272,7 +261,6 @@ type ProgramVariables struct {
 	KeepListenerKind *ebpf.Variable `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.Variable `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.Variable `ebpf:"keep_timeout"`
-	PinPrevious      *ebpf.Variable `ebpf:"pin_previous"`
 }
 
 // ProgramPrograms contains all programs after they have been loaded into the kernel.

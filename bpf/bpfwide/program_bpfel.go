@@ -45,10 +45,7 @@ const (
 	ProgramProgSampleTicks       = "sample_ticks"
 	ProgramProgSweep             = "sweep"
 	ProgramVarCONFIG             = "CONFIG"
-	ProgramVarAddressFilter      = "address_filter"
-	ProgramVarIfaces             = "ifaces"
-	ProgramVarImportCursor       = "import_cursor"
-	ProgramVarImportLeft         = "import_left"
+	ProgramVarGlobals            = "globals"
 	ProgramVarKeepBackendState   = "keep_backend_state"
 	ProgramVarKeepBackendUse     = "keep_backend_use"
 	ProgramVarKeepFlowState      = "keep_flow_state"
@@ -57,7 +54,6 @@ const (
 	ProgramVarKeepListenerKind   = "keep_listener_kind"
 	ProgramVarKeepMetaBits       = "keep_meta_bits"
 	ProgramVarKeepTimeout        = "keep_timeout"
-	ProgramVarPinPrevious        = "pin_previous"
 )
 
 // LoadProgram returns the embedded CollectionSpec for Program.
@@ -143,10 +139,7 @@ type ProgramMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProgramVariableSpecs struct {
 	CONFIG           *ebpf.VariableSpec `ebpf:"CONFIG"`
-	AddressFilter    *ebpf.VariableSpec `ebpf:"address_filter"`
-	Ifaces           *ebpf.VariableSpec `ebpf:"ifaces"`
-	ImportCursor     *ebpf.VariableSpec `ebpf:"import_cursor"`
-	ImportLeft       *ebpf.VariableSpec `ebpf:"import_left"`
+	Globals          *ebpf.VariableSpec `ebpf:"globals"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
@@ -155,7 +148,6 @@ type ProgramVariableSpecs struct {
 	KeepListenerKind *ebpf.VariableSpec `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.VariableSpec `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.VariableSpec `ebpf:"keep_timeout"`
-	PinPrevious      *ebpf.VariableSpec `ebpf:"pin_previous"`
 }
 
 // ProgramObjects contains all objects after they have been loaded into the kernel.
@@ -238,10 +230,7 @@ func (m *ProgramMaps) Close() error {
 // It can be passed to LoadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProgramVariables struct {
 	CONFIG           *ebpf.Variable `ebpf:"CONFIG"`
-	AddressFilter    *ebpf.Variable `ebpf:"address_filter"`
-	Ifaces           *ebpf.Variable `ebpf:"ifaces"`
-	ImportCursor     *ebpf.Variable `ebpf:"import_cursor"`
-	ImportLeft       *ebpf.Variable `ebpf:"import_left"`
+	Globals          *ebpf.Variable `ebpf:"globals"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
@@ -250,7 +239,6 @@ type ProgramVariables struct {
 	KeepListenerKind *ebpf.Variable `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.Variable `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.Variable `ebpf:"keep_timeout"`
-	PinPrevious      *ebpf.Variable `ebpf:"pin_previous"`
 }
 
 // ProgramPrograms contains all programs after they have been loaded into the kernel.

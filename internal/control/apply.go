@@ -89,6 +89,11 @@ func (c *Controller) apply(cfg *config.Config) (api.Plan, error) {
 	if err := c.host(cfg); err != nil {
 		return api.Plan{}, err
 	}
+	if len(plan.Changes) > 0 { // what a reload took out of steering may still be in a packet's hands
+		if _, err := c.plane.Barrier(); err != nil {
+			return api.Plan{}, err
+		}
+	}
 	c.cfg = cfg
 	c.watchDrains()
 	c.changed()
@@ -105,11 +110,31 @@ func (c *Controller) upgrade(cfg *config.Config) error {
 		return nil
 	}
 	c.log.Info("upgrading the data plane", "max_flows", cfg.MaxFlows)
+	if err := c.fits(cfg.MaxFlows); err != nil {
+		return err
+	}
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
 	err := c.hops.while(func() error { return c.plane.Upgrade(cfg.MaxFlows, c.opt.Step) })
 	if err != nil {
 		return fmt.Errorf("upgrade the data plane: %w", err)
+	}
+	return nil
+}
+
+// fits refuses tables that the flows of the moment would not find room in.
+func (c *Controller) fits(maxFlows uint32) error {
+	if maxFlows >= c.plane.MaxFlows() || c.plane.Importing() != "" {
+		return nil
+	}
+	now, err := c.pass()
+	if err != nil {
+		return err
+	}
+	for _, f := range kernel.Families() {
+		if used := now.Tables[f].Used; used > uint64(maxFlows) {
+			return api.Errorf(api.Refused, "max_flows %d: the %s table holds %d flows now; choose a larger one, or wait", maxFlows, familyName(f), used)
+		}
 	}
 	return nil
 }
@@ -129,11 +154,9 @@ func (c *Controller) write(want *image.Image) error {
 	return nil
 }
 
-// host does what the host's own interfaces need: VIP addresses, then the program.
+// host does what the host's own interfaces need: first the program, then the VIP addresses, so that the kernel never
+// answers a player itself.
 func (c *Controller) host(cfg *config.Config) error {
-	if err := c.vips(cfg); err != nil {
-		return err
-	}
 	attached, err := c.plane.Attached()
 	if err != nil {
 		return err
@@ -158,7 +181,7 @@ func (c *Controller) host(cfg *config.Config) error {
 			return err
 		}
 	}
-	return nil
+	return c.vips(cfg)
 }
 
 func modeOf(cfg *config.Config) loader.Mode {

@@ -244,9 +244,7 @@ func (c *Controller) resume() error {
 			}
 		}
 		c.startDrains(index)
-		if s.Steer.Live != 0 { // without one the service is going, and takes no new sessions
-			c.drainsOver(index)
-		}
+		c.drainsOver(index)
 	}
 	return nil
 }

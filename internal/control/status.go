@@ -62,7 +62,11 @@ func (c *Controller) interfaces() ([]api.Interface, error) {
 	seen := map[string]bool{}
 	for _, a := range attached {
 		seen[a.Name] = true
-		out = append(out, api.Interface{Name: a.Name, Index: a.Index, Mode: string(a.Mode), Attached: true})
+		i := api.Interface{Name: a.Name, Index: a.Index, Mode: string(a.Mode), Attached: true}
+		if c.cfg != nil && a.Mode != modeOf(c.cfg) {
+			i.Problem = fmt.Sprintf("the file says %s: detach, and start again, to change it", c.cfg.XDPMode)
+		}
+		out = append(out, i)
 	}
 	if c.cfg == nil {
 		return out, nil

@@ -24,6 +24,7 @@ type builder struct {
 	Inputs
 	im    *Image
 	notes []string
+	full  error // some kind of id has run out
 }
 
 // Build makes the image that the configuration wants, out of the one that the kernel has. The notes say what an
@@ -40,8 +41,9 @@ func Build(in Inputs) (*Image, []string, error) {
 		return nil, nil, errs
 	}
 	b.closeMissing()
-	if err := b.listeners(); err != nil {
-		return nil, nil, err
+	b.listeners()
+	if b.full != nil {
+		return nil, nil, b.full
 	}
 	return b.im, b.notes, nil
 }
@@ -54,7 +56,7 @@ func (b *builder) note(format string, args ...any) {
 func (b *builder) service(s config.Service) *config.Error {
 	index, there := b.im.ServiceNamed(s.Name)
 	if !there {
-		index = firstFree(b.im.Services)
+		index = firstFree(b, "services", b.im.Services, kernel.MaxServices)
 	}
 	have := b.im.Services[index]
 	if there && have.Forwarding != forwardingOf(s) {
@@ -129,11 +131,12 @@ func (b *builder) closeMissing() {
 		if s.Steer.Live != 0 {
 			b.note("service %s is no longer in the file: it takes no new sessions and is removed when its last has ended", s.Name)
 		}
-		s.Steer = kernel.Steer{Draining: true}
+		s.Steer = kernel.Steer{}
 		b.im.Services[index] = s
 		for _, g := range b.im.GenerationsOf(index) {
 			b.retire(g)
 		}
+		b.draining(index)
 	}
 }
 
@@ -153,13 +156,15 @@ func timeoutsOf(t config.Timeouts, ticks func(time.Duration) uint32) (out kernel
 	return out
 }
 
-// firstFree is the smallest id that is not in use; ids begin at 1.
-func firstFree[V any](used map[uint16]V) uint16 {
-	for id := uint16(1); ; id++ {
-		if _, taken := used[id]; !taken {
-			return id
+// firstFree is the smallest id below the limit that is not in use; ids begin at 1. When none is left the build fails.
+func firstFree[V any](b *builder, what string, used map[uint16]V, limit int) uint16 {
+	for id := 1; id < limit; id++ {
+		if _, taken := used[uint16(id)]; !taken {
+			return uint16(id)
 		}
 	}
+	b.full = fmt.Errorf("all %d ids of %s are in use, those that drain included: wait for a drain to end", limit-1, what)
+	return 0
 }
 
 // nextNumber is the number of a service's next generation: they only grow, over reboots too.

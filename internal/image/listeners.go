@@ -1,7 +1,6 @@
 package image
 
 import (
-	"fmt"
 	"net/netip"
 
 	"github.com/ebbtide/ebbtide/internal/config"
@@ -16,7 +15,7 @@ type vipKey struct {
 
 // listeners brings listeners, VIP ids and replies to what the file says. A listener that is gone is closed: it keeps its
 // flows and takes no new ones.
-func (b *builder) listeners() error {
+func (b *builder) listeners() {
 	gone := keysOf(b.im.Listeners)
 	ids, counts := b.vipIDs(), map[vipKey]int{}
 	single := map[vipKey]uint16{}
@@ -27,10 +26,7 @@ func (b *builder) listeners() error {
 			key := vipKey{l.VIP, kernel.Protocol(l.Protocol)}
 			vip, ok := ids[key]
 			if !ok {
-				vip = firstFree(b.im.VIPs)
-				if int(vip) >= kernel.MaxVIPs {
-					return fmt.Errorf("more than %d pairs of VIP and protocol", kernel.MaxVIPs-1)
-				}
+				vip = firstFree(b, "pairs of VIP and protocol", b.im.VIPs, kernel.MaxVIPs)
 				ids[key] = vip
 				b.im.VIPs[vip] = kernel.VIP{Addr: l.VIP, Protocol: key.proto}
 			}
@@ -58,7 +54,6 @@ func (b *builder) listeners() error {
 		b.im.VIPs[vip] = v
 	}
 	b.replies()
-	return nil
 }
 
 func (b *builder) vipIDs() map[vipKey]uint16 {
@@ -103,7 +98,7 @@ func (b *builder) listenerIDs() func(service uint16, l config.Listener) uint16 {
 			return have.ID
 		}
 		for used[next] || given[next] {
-			next++
+			next++ // MaxListeners is well over what a file may have
 		}
 		given[next] = true
 		return next

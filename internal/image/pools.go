@@ -73,7 +73,7 @@ func (b *builder) generation(index uint16, s config.Service, c config.Colour, po
 		}
 		b.retire(old)
 	}
-	g := firstFree(b.im.Generations)
+	g := firstFree(b, "generations", b.im.Generations, kernel.MaxGenerations)
 	b.im.Generations[g] = kernel.Generation{
 		Number: b.numberFor(index, s.Name, pool.Version), Service: index, Colour: ColourOf(c), State: kernel.Candidate,
 		Version: pool.Version, Since: b.Now,
@@ -145,7 +145,7 @@ func (b *builder) backends(service, g uint16, s config.Service, pool config.Pool
 		e.Addrs[kernel.IPv4], e.Addrs[kernel.IPv6] = want.Addr4(), want.Addr6()
 		id, ok := have[e.key()]
 		if !ok {
-			id = firstFree(b.im.Backends)
+			id = firstFree(b, "backends", b.im.Backends, kernel.MaxBackends)
 		}
 		delete(have, e.key())
 		b.im.Backends[id] = e

@@ -100,20 +100,16 @@ func (w Writer) backend(id uint16, old, b Backend, there bool) {
 	}
 }
 
-// maglev compares with what is in the kernel, not with the old image: a table may be what a killed writer left out.
+// maglev goes by what is in the kernel, not by the old image: a table may be what a killed writer left out.
 func (w Writer) maglev(want *Image) error {
 	for index := range want.Generations {
 		for _, f := range kernel.Families() {
 			table := want.Maglev(index, f)
-			there, err := w.Tables.Maglev(index, f)
-			if err != nil {
-				return err
-			}
-			if slices.Equal(table, there) {
+			if w.Tables.HasMaglev(index, f, table) {
 				continue
 			}
 			w.step("generation %d: Maglev table of family %d", index, f)
-			if err := w.Tables.PutMaglev(index, f, table); err != nil {
+			if err := w.Tables.SetMaglev(index, f, table); err != nil {
 				return err
 			}
 		}

@@ -78,7 +78,7 @@ func (m *model) begin(f frame) outcome {
 	}
 	orphan := f.proto == tcp && f.flags&(syn|ack) != syn
 	generation := m.steer[service].Live
-	if previous := m.steer[service].Previous; orphan && previous != 0 {
+	if previous := m.steer[service].Previous; orphan && len(m.tables[previous]) != 0 {
 		generation = previous
 	}
 	table := m.tables[generation]

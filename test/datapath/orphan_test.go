@@ -71,3 +71,12 @@ func TestADatagramIsNeverAnOrphan(t *testing.T) {
 		w.expectMoves(moves{"green.new": 1}, func() { w.wantColour(gameDatagram(fam), green) })
 	}
 }
+
+// When the previous generation has nobody left who takes an orphan, the live one does.
+func TestAnOrphanOfAnEmptyPool(t *testing.T) {
+	eachFamily(t, func(t *testing.T, w *world, f frame) {
+		w.must(w.PutMaglev(blue, f.family(), nil))
+		w.flip(green)
+		w.expectMoves(moves{"green.orphans": 1}, func() { w.wantColour(f.flagged(ack), green) })
+	})
+}

@@ -68,9 +68,7 @@ func (w *world) tables() map[[2]uint16][]uint16 {
 	out := map[[2]uint16][]uint16{}
 	for generation := range generations {
 		for _, f := range maps.Families() {
-			ids, err := w.Maglev(generation, f)
-			w.must(err)
-			out[[2]uint16{generation, uint16(f)}] = ids
+			out[[2]uint16{generation, uint16(f)}] = w.maglev(generation, f)
 		}
 	}
 	return out

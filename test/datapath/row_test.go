@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"testing"
-
-	"github.com/ebbtide/ebbtide/maps"
 )
 
 // row is one packet through a fresh world: what goes in, what comes out, and every counter that moves.
@@ -80,17 +78,4 @@ func (w *world) send(frames ...frame) {
 			w.tb.Fatalf("setting the scene: verdict %v for %+v", v, f)
 		}
 	}
-}
-
-// only returns the one flow entry that there is.
-func (w *world) only() maps.Flow {
-	w.tb.Helper()
-	var all []maps.Flow
-	for f := range w.Flows() {
-		all = append(all, f)
-	}
-	if len(all) != 1 {
-		w.tb.Fatalf("%d flow entries, want one: %+v", len(all), all)
-	}
-	return all[0]
 }

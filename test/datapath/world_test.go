@@ -1,10 +1,13 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
+
+	"github.com/cilium/ebpf"
 
 	"github.com/ebbtide/ebbtide/maps"
 )
@@ -133,14 +136,32 @@ func (w *world) putGeneration(f maps.Family, generation uint16, backends int) (a
 	return addrs
 }
 
-// putMaglev sets a generation's table, unless it is that already.
+// putMaglev sets a generation's table, unless it is that already: each change waits for a grace period.
 func (w *world) putMaglev(generation uint16, f maps.Family, ids []uint16) {
 	w.tb.Helper()
-	have, err := w.Maglev(generation, f)
-	w.must(err)
-	if !slices.Equal(have, ids) {
+	if !slices.Equal(w.maglev(generation, f), ids) {
 		w.must(w.PutMaglev(generation, f, ids))
 	}
+}
+
+// maglev reads a table back; nil when there is none.
+func (w *world) maglev(generation uint16, f maps.Family) []uint16 {
+	w.tb.Helper()
+	var inner *ebpf.Map
+	if err := w.maps["maglev"].Lookup(uint32(2*generation)+uint32(f), &inner); errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	} else if err != nil {
+		w.tb.Fatal(err)
+	}
+	defer inner.Close()
+	var size, four uint64
+	w.must(inner.Lookup(uint32(0), &size))
+	ids := make([]uint16, size)
+	for i := range ids {
+		w.must(inner.Lookup(uint32(1+i/4), &four))
+		ids[i] = uint16(four >> (i % 4 * 16))
+	}
+	return ids
 }
 
 func (w *world) putReplies(f maps.Family, addr netip.Addr, port uint16) {

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,18 +52,18 @@ func run() error {
 
 func contents() (map[string][]byte, error) {
 	out := map[string][]byte{}
-	for _, pattern := range []string{"bpf/*_bpfel.*", "bpf/bpftest/*_bpfel.*"} {
-		names, err := filepath.Glob(pattern)
+	err := filepath.WalkDir(".", func(name string, _ fs.DirEntry, err error) error {
 		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", pattern, err)
+			return err
 		}
-		for _, name := range names {
-			data, err := os.ReadFile(name)
-			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", name, err)
-			}
-			out[name] = data
+		if generated, _ := filepath.Match("*_bpfel.*", filepath.Base(name)); !generated {
+			return nil
 		}
+		out[name], err = os.ReadFile(name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what is generated: %w", err)
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("no generated files here: run it at the top of the repository")

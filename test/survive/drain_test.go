@@ -28,6 +28,8 @@ func TestKill9BetweenAnyTwoWritesOfADrainEndsNoProof(t *testing.T) {
 	s.fleet.Logout(len(services) - 1)
 	s.kill(t)
 	points := s.cutDrains(t, services[:len(services)-1])
+	s.kill(t)
+	s.start(t)
 	for _, name := range services[:len(services)-1] {
 		s.mustDrain(t, name)
 	}

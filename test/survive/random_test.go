@@ -46,7 +46,9 @@ func TestKill9AtRandomMomentsBreaksNoSession(t *testing.T) {
 	s.mustBeWhole(t)
 	t.Logf("%d kills, %d of them while the daemon started; flips: %d acknowledged, %d cut short of which %d had happened; reloads: %d acknowledged, %d cut short",
 		kills+c.inStart, c.inStart, c.flips, c.cutFlips, c.happened, c.reloads, c.cutReloads)
-	// The drain that all this interrupted goes on, and ends when the last session has.
+	// The drain that all this interrupted goes on, and ends when the last session has; over UDP, by its silence.
+	s.configure(t, setting{services: []host.Service{both(service, port, short)}}.yaml(s.lab))
+	s.reload(t)
 	live := s.live(t, service)
 	s.leave(other(live))
 	s.mustDrain(t, service)

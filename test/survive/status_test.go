@@ -116,29 +116,30 @@ func resolved(g api.Generation) bool {
 	return true
 }
 
-// settle waits until nothing is left of what the configuration no longer has: each sweep that is waited for takes some
-// of it away.
+// settle waits until nothing is left of what the configuration no longer has, but for what has sessions: each sweep that
+// is waited for takes some of it away.
 func (s *stage) settle(t *testing.T) {
 	t.Helper()
 	for range 20 {
-		st := s.status(t)
+		st := s.sweep(t)
 		if settled(st) {
 			return
 		}
-		s.sweep(t, st.Services[0].Name)
 	}
 	t.Fatalf("not settled: %+v", s.status(t).Services)
 }
 
-// sweep waits for a sweep that it asks for.
-func (s *stage) sweep(t *testing.T, name string) {
+// sweep waits for a sweep that it asks for, and gives its status.
+func (s *stage) sweep(t *testing.T) api.Status {
 	t.Helper()
-	before := s.status(t).LastSweep
-	eventually(t, "a sweep", func() bool {
-		// Whoever watches a drain asks for a sweep, and is soon told that there is none.
-		s.host.Client.WatchDrain(t.Context(), api.DrainRequest{Service: name}, func(api.DrainProgress) error { return errEnough })
-		return s.status(t).LastSweep.After(before)
-	})
+	st := s.status(t)
+	before := st.LastSweep
+	for !st.LastSweep.After(before) {
+		// Who watches a drain asks for a sweep. The watch ends with the first word.
+		s.host.Client.WatchDrain(t.Context(), api.DrainRequest{Service: st.Services[0].Name}, func(api.DrainProgress) error { return errEnough })
+		st = s.status(t)
+	}
+	return st
 }
 
 func settled(st api.Status) bool {
@@ -148,7 +149,7 @@ func settled(st api.Status) bool {
 				return false
 			}
 			for _, b := range g.Backends {
-				if b.State == api.BackendRemoved {
+				if b.State == api.BackendRemoved && b.Sessions == 0 {
 					return false
 				}
 			}
