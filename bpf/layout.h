@@ -21,6 +21,7 @@ enum limit {
 	MAX_SERVICES = 1024,
 	MAX_VIPS = 16384,   /* ids are 14 bits, 0 is never valid */
 	MAX_LISTENERS = 16384,
+	SOCKETS = 131072,  /* entries of each map of listeners and of replies: each port of a range is one */
 	MAX_IFACES = 256,   /* slot of an interface: its index modulo this */
 	FILTER_WORDS = 1024, /* 65,536 bits */
 	STRIPES = 1024,

@@ -13,7 +13,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, SOCKETS);
 	__type(key, struct listener_key4);
 	__type(value, struct listener);
 } listeners4 SEC(".maps");
@@ -21,7 +21,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, SOCKETS);
 	__type(key, struct listener_key6);
 	__type(value, struct listener);
 } listeners6 SEC(".maps");
@@ -30,7 +30,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, SOCKETS);
 	__type(key, struct listener_key4);
 	__type(value, struct reply);
 } replies4 SEC(".maps");
@@ -38,7 +38,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, SOCKETS);
 	__type(key, struct listener_key6);
 	__type(value, struct reply);
 } replies6 SEC(".maps");

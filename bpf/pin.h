@@ -138,55 +138,87 @@ static __always_inline void stripe_release(__u64 *held)
 }
 
 /*
- * Free slots, best first: the first line while it has two; then the emptiest of the other three; the rest of the first
- * line. That keeps nearly every flow in its first line and the overflow idle up to max_flows.
+ * Free slots, best first: the first line while it has two; then the emptier of the two pairs of lines, and in it the
+ * emptier line, but the first line to its end while its pair is half full at most. That keeps most flows in their first
+ * line and the overflow idle up to max_flows.
  */
-static __always_inline __u64 rank_free(__u32 line, __u32 used)
+static __always_inline __u64 rank_free(__u32 i, __u32 used, __u32 pair)
 {
-	if (line == 0)
-		return used < SLOTS - 1 ? 0 : 8 * SLOTS;
-	return 1 + used * LINES_MAIN + line;
+	if (i == 0 && used < SLOTS - 1)
+		return 0;
+	if (i == 0 && pair <= SLOTS)
+		used = 0;
+	return 1 + (pair * (SLOTS + 1) + used) * LINES_MAIN + i;
+}
+
+/* What a pass found of one line. */
+struct room {
+	__u32 used;
+	__u32 free; /* a free slot, or NO_SLOT */
+	__u64 free_meta;
+};
+
+static __always_inline void offer(struct scan *scan, const struct room *room, __u32 i, __u32 pair)
+{
+	__u64 rank = rank_free(i, room->used, pair);
+
+	if (room->free == NO_SLOT || rank >= scan->best_rank)
+		return;
+	scan->best_rank = rank;
+	scan->best = room->free;
+	scan->best_meta = room->free_meta;
+}
+
+/* Looks for the flow in one line, and for room. Returns true when the flow is there, or the line is not. */
+static __always_inline bool scan_line(const enum table table, const enum family family, const struct flow_id *id,
+				      __u32 line, struct scan *scan, struct room *room)
+{
+	void *at = line_at(table, family, line);
+	__u32 s;
+
+	room->used = 0;
+	room->free = NO_SLOT;
+	if (!at)
+		return true;
+	for (s = 0; s < SLOTS; s++) {
+		struct slot slot;
+		__u64 meta;
+
+		slot_in(at, table, family, s, &slot);
+		meta = load_meta(slot.meta);
+		if (meta_state(meta) == FLOW_FREE) {
+			room->free = line * SLOTS + s;
+			room->free_meta = meta;
+			continue;
+		}
+		room->used++;
+		if (!meta_published(meta) || !slot_is(family, &slot, meta, id))
+			continue;
+		scan->own = line * SLOTS + s;
+		scan->own_meta = meta;
+		return true;
+	}
+	return false;
 }
 
 /* Looks for the flow itself and for the best free slot. */
 static __always_inline void scan_free(const enum table table, const enum family family, const struct flow_id *id,
 				      struct scan *scan)
 {
-	__u32 i, s;
+	const volatile struct layout *l = &CONFIG.layouts[table][family];
+	struct room first, second;
+	__u32 i;
 
 	scan->own = scan->best = NO_SLOT;
 	scan->best_rank = ~0ULL;
-	for (i = 0; i < LINES_ALL; i++) {
-		__u32 line = candidate(&CONFIG.layouts[table][family], id->hash, i);
-		__u32 used = 0, free = NO_SLOT;
-		void *at = line_at(table, family, line);
-		__u64 free_meta = 0;
-
-		if (!at)
+	for (i = 0; i < LINES_ALL; i += 2) {
+		if (scan_line(table, family, id, candidate(l, id->hash, i), scan, &first) ||
+		    scan_line(table, family, id, candidate(l, id->hash, i + 1), scan, &second))
 			return;
-		for (s = 0; s < SLOTS; s++) {
-			struct slot slot;
-			__u64 meta;
-
-			slot_in(at, table, family, s, &slot);
-			meta = load_meta(slot.meta);
-			if (meta_state(meta) == FLOW_FREE) {
-				free = line * SLOTS + s;
-				free_meta = meta;
-				continue;
-			}
-			used++;
-			if (!meta_published(meta) || !slot_is(family, &slot, meta, id))
-				continue;
-			scan->own = line * SLOTS + s;
-			scan->own_meta = meta;
-			return;
-		}
-		if (i < LINES_MAIN && free != NO_SLOT && rank_free(i, used) < scan->best_rank) {
-			scan->best_rank = rank_free(i, used);
-			scan->best = free;
-			scan->best_meta = free_meta;
-		}
+		if (i >= LINES_MAIN)
+			continue;
+		offer(scan, &first, i, first.used + second.used);
+		offer(scan, &second, i + 1, first.used + second.used);
 	}
 }
 

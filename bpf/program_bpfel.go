@@ -168,6 +168,7 @@ const (
 	ProgramLimitMAX_SERVICES    ProgramLimit = 1024
 	ProgramLimitMAX_VIPS        ProgramLimit = 16384
 	ProgramLimitMAX_LISTENERS   ProgramLimit = 16384
+	ProgramLimitSOCKETS         ProgramLimit = 131072
 	ProgramLimitMAX_IFACES      ProgramLimit = 256
 	ProgramLimitFILTER_WORDS    ProgramLimit = 1024
 	ProgramLimitSTRIPES         ProgramLimit = 1024

@@ -23,6 +23,7 @@ const (
 	MaxServices    = int(bpf.ProgramLimitMAX_SERVICES)
 	MaxVIPs        = int(bpf.ProgramLimitMAX_VIPS)
 	MaxListeners   = int(bpf.ProgramLimitMAX_LISTENERS)
+	MaxSockets     = int(bpf.ProgramLimitSOCKETS) // of listeners, and of replies, of each family
 	MaxIfaces      = uint32(bpf.ProgramLimitMAX_IFACES)
 	Slots          = uint32(bpf.ProgramLimitSLOTS_PER_LINE)
 	NameLen        = int(bpf.ProgramLimitNAME_LEN)

@@ -22,8 +22,8 @@ const (
 	// range counted. MaxReplySockets bounds the nat sockets by which replies
 	// are known: a backend address for each port of each listener of its
 	// family. The data path has an entry for each of both.
-	MaxListenerPorts = 1_000_000
-	MaxReplySockets  = 1_000_000
+	MaxListenerPorts = 65_535
+	MaxReplySockets  = 65_535
 )
 
 // What max_flows may be, and what it is when the file does not say.

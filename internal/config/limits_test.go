@@ -41,12 +41,12 @@ func TestAFileOverALimitIsRefusedWithOneLine(t *testing.T) {
 				return fmt.Sprintf("      - {vip: 203.0.113.1, protocol: tcp, port: %d}\n", i+1)
 			}) +
 			"    pools:\n      blue:\n        version: a\n        backends:\n" + backendsFrom(0, 10_000),
-			"f:3: services.s: more than 1000000 nat sockets (backend addresses x ports of listeners of their family)"},
+			"f:3: services.s: more than 65535 nat sockets (backend addresses x ports of listeners of their family)"},
 		{"ports", head + "  s:\n    pools: {blue: {version: v, backends: [{address: 10.0.0.1}]}}\n    listeners:\n" +
 			repeat(16, func(i int) string {
 				return fmt.Sprintf("      - {vip: 203.0.113.%d, protocol: tcp, port: 1-65535}\n", i+1)
 			}),
-			"f:2: services: the listeners have more than 1000000 ports"},
+			"f:2: services: the listeners have more than 65535 ports"},
 		{"bytes", strings.Repeat("#", maxFileSize+1), "f: larger than 33554432 bytes"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/ebbtide/ebbtide/internal/config"
@@ -54,6 +55,24 @@ func (b *builder) listeners() {
 		b.im.VIPs[vip] = v
 	}
 	b.replies()
+	checkRoom(b, "listeners' ports", b.Have.Listeners, b.im.Listeners)
+	checkRoom(b, "nat sockets", b.Have.Replies, b.im.Replies)
+}
+
+// checkRoom refuses what the kernel's maps could not hold while a reload is under way: the new comes before the old goes.
+func checkRoom[V any](b *builder, what string, have, want map[kernel.Socket]V) {
+	n := [2]int{}
+	for socket := range want {
+		n[family(socket.Addr)]++
+	}
+	for socket := range have {
+		if _, stays := want[socket]; !stays {
+			n[family(socket.Addr)]++
+		}
+	}
+	if most := max(n[0], n[1]); most > kernel.MaxSockets {
+		b.full = fmt.Errorf("%d %s, those that keep their flows included, are more than the %d of the data plane: wait until some have ended", most, what, kernel.MaxSockets)
+	}
 }
 
 func (b *builder) vipIDs() map[vipKey]uint16 {
