@@ -64,12 +64,13 @@ func (t *Tables) RemoveGeneration(index uint16) error {
 			return err
 		}
 	}
-	t.generations[index].State = Unused
-	t.generations[index] = bpf.ProgramGeneration{}
+	// Before the record goes: who uses the index next must not find old counts.
 	zero := make([]bpf.ProgramCounters, ebpf.MustPossibleCPU())
 	if err := t.maps["generation_counters"].Put(uint32(index), zero); err != nil {
 		return fmt.Errorf("reset the counters of generation index %d: %w", index, err)
 	}
+	atomic.StoreUint32((*uint32)(&t.generations[index].State), uint32(Unused))
+	t.generations[index] = bpf.ProgramGeneration{}
 	return nil
 }
 

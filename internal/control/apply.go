@@ -52,6 +52,8 @@ func refusal(err error) error {
 
 // Reload reads the daemon's file again and applies it, whole or not at all.
 func (c *Controller) Reload(context.Context) (api.Plan, error) {
+	c.reloading.Lock() // from the reading on: the last one to read is the last one to apply
+	defer c.reloading.Unlock()
 	cfg, err := config.Load(c.opt.ConfigFile)
 	if err != nil {
 		return api.Plan{}, refusal(err)
@@ -89,8 +91,8 @@ func (c *Controller) apply(cfg *config.Config) (api.Plan, error) {
 	if err := c.host(cfg); err != nil {
 		return api.Plan{}, err
 	}
-	if len(plan.Changes) > 0 { // what a reload took out of steering may still be in a packet's hands
-		if _, err := c.plane.Barrier(); err != nil {
+	if len(plan.Changes) > 0 {
+		if err := c.markRetired(); err != nil {
 			return api.Plan{}, err
 		}
 	}
@@ -252,6 +254,11 @@ func stateOf(im *image.Image, old state.State) state.State {
 				Number: gen.Number, Colour: image.ColourName(gen.Colour), Version: gen.Version,
 			})
 			rec.NextGeneration = max(rec.NextGeneration, gen.Number+1)
+		}
+		if s.Steer.Live == 0 { // it left the file: should it come back, its colour is the one that was live
+			rec.Live, rec.Generations = old.Services[s.Name].Live, old.Services[s.Name].Generations
+			out.Services[s.Name] = rec
+			continue
 		}
 		rec.Live = im.Generations[s.Steer.Live].Number
 		if s.Steer.Previous != 0 {

@@ -54,6 +54,8 @@ type Controller struct {
 	// the tables holds it too. It is taken after mu when both are.
 	sweeping sync.Mutex
 
+	reloading sync.Mutex // held over a whole reload, before mu
+
 	mu     sync.Mutex // guards what follows, and is held over every change of the kernel
 	cfg    *config.Config
 	image  *image.Image

@@ -77,8 +77,8 @@ func (c *Controller) sweepLoop(ctx context.Context) error {
 		case <-timer.C:
 		case <-c.kick:
 		}
-		if err := c.sweep(); err != nil {
-			return err
+		if err := c.sweep(); err != nil { // the next one may do; a daemon that ended would drain nothing
+			c.log.Error("sweep", "err", err)
 		}
 		timer.Reset(c.pause())
 	}
@@ -196,7 +196,7 @@ func (c *Controller) doubt(g uint16) (string, error) {
 	if n.Unpinned == 0 {
 		return "", nil
 	}
-	since := (c.last.Tick - n.LastUnpinned) & kernel.TickMask
+	since := silence(c.last.Tick, n.LastUnpinned)
 	var longest uint32
 	for _, id := range c.image.BackendsOf(g) {
 		for _, t := range c.image.Backends[id].Timeouts {

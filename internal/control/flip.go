@@ -112,7 +112,7 @@ func (c *Controller) flip(service, to uint16, by string) (api.FlipResult, error)
 		return api.FlipResult{}, err
 	}
 	if old != 0 {
-		c.note(want, old, unknownCount)
+		c.note(want, old, image.UnknownCount)
 	}
 	c.step("flip: store")
 	c.plane.Tables.SetSteer(service, want.Services[service].Steer)
@@ -138,10 +138,6 @@ func (c *Controller) flip(service, to uint16, by string) (api.FlipResult, error)
 	c.sweepSoon()
 	return c.proof(service, to, old, took)
 }
-
-// unknownCount stands in NewAtFlip between the store and the barrier: a daemon that starts again and finds it knows that
-// it has to count anew.
-const unknownCount = ^uint64(0)
 
 // flipped is the image after the flip.
 func (c *Controller) flipped(service, to uint16) *image.Image {
@@ -225,7 +221,7 @@ func (c *Controller) resume() error {
 			case g == s.Steer.Live:
 				rec.State = kernel.Live
 			case rec.State == kernel.Live:
-				rec.State, rec.NewAtFlip = kernel.Draining, unknownCount
+				rec.State, rec.NewAtFlip = kernel.Draining, image.UnknownCount
 			}
 			if rec.State != was.State {
 				rec.Since = c.opt.Now()
@@ -234,17 +230,30 @@ func (c *Controller) resume() error {
 				c.image.Generations[g] = rec
 				c.plane.Tables.PutGeneration(g, rec)
 			}
-			if rec.State == kernel.Draining && rec.NewAtFlip == unknownCount {
-				if _, err := c.plane.Barrier(); err != nil {
-					return err
-				}
-				if err := c.markFlip(g); err != nil {
-					return err
-				}
-			}
 		}
+	}
+	if err := c.markRetired(); err != nil {
+		return err
+	}
+	for index := range c.image.Services {
 		c.startDrains(index)
 		c.drainsOver(index)
+	}
+	return nil
+}
+
+// markRetired waits for the packets under way and marks the generations that are no longer live and not marked yet. The
+// barrier is there for drains too: what a reload, or a daemon that was killed, stored may still be in a packet's hands.
+func (c *Controller) markRetired() error {
+	if _, err := c.plane.Barrier(); err != nil {
+		return err
+	}
+	for g, rec := range c.image.Generations {
+		if rec.State == kernel.Draining && rec.NewAtFlip == image.UnknownCount {
+			if err := c.markFlip(g); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

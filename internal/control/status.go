@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ebbtide/ebbtide/internal/api"
+	"github.com/ebbtide/ebbtide/internal/image"
 	"github.com/ebbtide/ebbtide/loader/vip"
 	kernel "github.com/ebbtide/ebbtide/maps"
 )
@@ -183,7 +184,7 @@ func (c *Controller) generation(g uint16) (api.Generation, error) {
 
 // sinceFlip is what a generation counted since the flip away from it; nothing while it is live or was never.
 func sinceFlip(rec kernel.Generation, n kernel.Counters) (fresh, reopened uint64) {
-	if rec.State != kernel.Draining && rec.State != kernel.Drained || rec.NewAtFlip == unknownCount {
+	if rec.State != kernel.Draining && rec.State != kernel.Drained || rec.NewAtFlip == image.UnknownCount {
 		return 0, 0
 	}
 	return n.New - rec.NewAtFlip, n.Reopened - rec.ReopenedAtFlip

@@ -24,6 +24,7 @@ type builder struct {
 	Inputs
 	im    *Image
 	notes []string
+	errs  config.Errors
 	full  error // some kind of id has run out
 }
 
@@ -31,17 +32,19 @@ type builder struct {
 // operator should know of it. An error is a refusal: the file asks for what this state does not allow.
 func Build(in Inputs) (*Image, []string, error) {
 	b := &builder{Inputs: in, im: in.Have.Clone()}
-	var errs config.Errors
 	for _, s := range in.Config.Services {
 		if err := b.service(s); err != nil {
-			errs = append(errs, err)
+			b.errs = append(b.errs, err)
 		}
 	}
-	if len(errs) > 0 {
-		return nil, nil, errs
+	if len(b.errs) > 0 {
+		return nil, nil, b.errs
 	}
 	b.closeMissing()
 	b.listeners()
+	if len(b.errs) > 0 {
+		return nil, nil, b.errs
+	}
 	if b.full != nil {
 		return nil, nil, b.full
 	}
@@ -85,7 +88,8 @@ func (b *builder) draining(index uint16) {
 	b.im.Services[index] = s
 }
 
-// firstLive gives a service that has no live generation one: the one of the state file, else blue, else green.
+// firstLive gives a service that has no live generation one: the one of the state file, else the one that has its colour
+// now, else blue, else green.
 func (b *builder) firstLive(index uint16) {
 	s := b.im.Services[index]
 	if s.Steer.Live != 0 {
@@ -101,15 +105,36 @@ func (b *builder) firstLive(index uint16) {
 }
 
 func (b *builder) liveOf(index uint16, name string) (uint16, bool) {
+	saved := b.State.Services[name]
 	for _, g := range b.im.GenerationsOf(index) {
-		if n := b.im.Generations[g].Number; n != 0 && n == b.State.Services[name].Live {
+		if n := b.im.Generations[g].Number; n != 0 && n == saved.Live {
 			return g, true
 		}
+	}
+	for _, was := range saved.Generations {
+		if was.Number != saved.Live {
+			continue
+		}
+		if g, ok := b.ofColour(index, was.Colour); ok {
+			b.note("service %s: version %s was live on %s; the file has version %s there, which is live now",
+				name, was.Version, was.Colour, b.im.Generations[g].Version)
+			return g, true
+		}
+		b.note("service %s: version %s was live on %s, which the file no longer has", name, was.Version, was.Colour)
 	}
 	if g, ok := b.im.InColour(index, kernel.Blue); ok {
 		return g, true
 	}
 	return b.im.InColour(index, kernel.Green)
+}
+
+func (b *builder) ofColour(service uint16, name string) (uint16, bool) {
+	for _, c := range []kernel.Colour{kernel.Blue, kernel.Green} {
+		if ColourName(c) == name {
+			return b.im.InColour(service, c)
+		}
+	}
+	return 0, false
 }
 
 // settings writes timeouts into every backend of the service, those that drain included.

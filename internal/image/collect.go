@@ -15,10 +15,8 @@ func (im *Image) Collect(sweep kernel.Sweep) (*Image, bool) {
 			delete(out.Services, index)
 		}
 	}
-	for socket := range out.Replies {
-		if !out.replyUsed(socket) {
-			delete(out.Replies, socket)
-		}
+	if left, clash := out.replies(); clash == nil {
+		out.Replies = left
 	}
 	return out, out.size() != im.size()
 }
@@ -56,11 +54,16 @@ func (im *Image) takesOrphans(generation uint16) bool {
 	return im.Services[im.Generations[generation].Service].Steer.Previous == generation
 }
 
-// collectListeners removes closed listeners whose VIP id has no flow left, and VIP ids that no listener names.
+// collectListeners removes closed listeners that have no flow left, and VIP ids that no listener names. A closed port of
+// a listener that is open at others has no count of its own: it goes when its VIP id has no flow left.
 func (im *Image) collectListeners(sweep kernel.Sweep) {
-	open := map[uint16]bool{}
+	open, shared := map[uint16]bool{}, map[uint16]bool{}
+	for _, l := range im.Listeners {
+		shared[l.ID] = shared[l.ID] || l.Kind == kernel.Open
+	}
 	for socket, l := range im.Listeners {
-		if l.Kind == kernel.Closed && sweep.VIPs[l.VIP] == 0 {
+		unused := sweep.VIPs[l.VIP] == 0 || !shared[l.ID] && sweep.Listeners[l.ID] == 0
+		if l.Kind == kernel.Closed && unused {
 			delete(im.Listeners, socket)
 		} else if l.Kind != kernel.Mark {
 			open[l.VIP] = true
@@ -76,20 +79,12 @@ func (im *Image) collectListeners(sweep kernel.Sweep) {
 			delete(im.Listeners, socket)
 		}
 	}
+	im.nameListeners()
 }
 
 func (im *Image) hasListeners(service uint16) bool {
 	for _, l := range im.Listeners {
 		if l.Service == service && l.Kind != kernel.Mark {
-			return true
-		}
-	}
-	return false
-}
-
-func (im *Image) replyUsed(socket kernel.Socket) bool {
-	for _, b := range im.Backends {
-		if b.Forwarding == kernel.NAT && b.Addrs[family(socket.Addr)] == socket.Addr {
 			return true
 		}
 	}

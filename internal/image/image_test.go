@@ -238,7 +238,7 @@ func TestARemovedListenerIsClosedAndGoesWithItsLastFlow(t *testing.T) {
 	if l.Kind != kernel.Closed {
 		t.Fatalf("listener: %+v", l)
 	}
-	if kept, _ := next.Collect(kernel.Sweep{VIPs: map[uint16]uint64{l.VIP: 1}}); kept.Listeners[socket].Kind != kernel.Closed {
+	if kept, _ := next.Collect(kernel.Sweep{VIPs: map[uint16]uint64{l.VIP: 1}, Listeners: map[uint16]uint64{l.ID: 1}}); kept.Listeners[socket].Kind != kernel.Closed {
 		t.Error("a closed listener with a flow was collected")
 	}
 	collected, _ := next.Collect(kernel.Sweep{})

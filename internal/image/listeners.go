@@ -18,8 +18,7 @@ type vipKey struct {
 // flows and takes no new ones.
 func (b *builder) listeners() {
 	gone := keysOf(b.im.Listeners)
-	ids, counts := b.vipIDs(), map[vipKey]int{}
-	single := map[vipKey]uint16{}
+	ids := b.vipIDs()
 	nextID := b.listenerIDs()
 	for _, s := range b.Config.Services {
 		index, _ := b.im.ServiceNamed(s.Name)
@@ -31,9 +30,8 @@ func (b *builder) listeners() {
 				ids[key] = vip
 				b.im.VIPs[vip] = kernel.VIP{Addr: l.VIP, Protocol: key.proto}
 			}
+			b.refuseMove(s, index, l)
 			id := nextID(index, l)
-			counts[key]++
-			single[key] = id
 			entry := kernel.Listener{VIP: vip, Service: index, ID: id, Forwarding: forwardingOf(s)}
 			for port := int(l.First); port <= int(l.Last); port++ {
 				socket := kernel.Socket{Addr: l.VIP, Port: uint16(port), Protocol: key.proto}
@@ -46,17 +44,26 @@ func (b *builder) listeners() {
 		}
 	}
 	b.closeListeners(gone)
-	for key, vip := range ids {
-		v := b.im.VIPs[vip]
-		v.Listener = 0
-		if counts[key] == 1 && !b.anyClosed(vip) {
-			v.Listener = single[key]
-		}
-		b.im.VIPs[vip] = v
-	}
+	b.im.nameListeners()
 	b.replies()
 	checkRoom(b, "listeners' ports", b.Have.Listeners, b.im.Listeners)
 	checkRoom(b, "nat sockets", b.Have.Replies, b.im.Replies)
+}
+
+// refuseMove refuses to take a listener over from another service when nat is in play: the flows that are there are pinned
+// to the other service's backends, whose mode and replies are its own.
+func (b *builder) refuseMove(s config.Service, index uint16, l config.Listener) {
+	for port := int(l.First); port <= int(l.Last); port++ {
+		socket := kernel.Socket{Addr: l.VIP, Port: uint16(port), Protocol: kernel.Protocol(l.Protocol)}
+		have, there := b.Have.Listeners[socket]
+		if !there || have.Service == index || have.Forwarding == kernel.DSR && forwardingOf(s) == kernel.DSR {
+			continue
+		}
+		b.errs = append(b.errs, b.Config.Mistake("services."+s.Name+".listeners",
+			fmt.Sprintf("%s %s port %d belongs to service %s, whose sessions go on, and one of the two is nat: take it out of the file, and add it here when status shows it no more",
+				l.VIP, l.Protocol, port, b.Have.Services[have.Service].Name)))
+		return
+	}
 }
 
 // checkRoom refuses what the kernel's maps could not hold while a reload is under way: the new comes before the old goes.
@@ -93,13 +100,24 @@ func (b *builder) closeListeners(gone map[kernel.Socket]bool) {
 	}
 }
 
-func (b *builder) anyClosed(vip uint16) bool {
-	for _, l := range b.im.Listeners {
-		if l.VIP == vip && l.Kind == kernel.Closed {
-			return true
+// nameListeners notes with each VIP id its listener, where it is the only one: the sweeper need not look it up then.
+func (im *Image) nameListeners() {
+	only, several := map[uint16]uint16{}, map[uint16]bool{}
+	for _, l := range im.Listeners {
+		if l.Kind == kernel.Mark {
+			continue
 		}
+		first, known := only[l.VIP]
+		several[l.VIP] = several[l.VIP] || l.Kind == kernel.Closed || known && first != l.ID
+		only[l.VIP] = l.ID
 	}
-	return false
+	for id, v := range im.VIPs {
+		v.Listener = only[id]
+		if several[id] {
+			v.Listener = 0
+		}
+		im.VIPs[id] = v
+	}
 }
 
 // listenerIDs gives out ids of listeners: the one that its first port had already, else a free one.
@@ -122,32 +140,4 @@ func (b *builder) listenerIDs() func(service uint16, l config.Listener) uint16 {
 		given[next] = true
 		return next
 	}
-}
-
-// replies says of every socket of a nat service's backends whose replies come from there; those of backends that only
-// keep their sessions included.
-func (b *builder) replies() {
-	want := map[kernel.Socket]kernel.Reply{}
-	byService := map[uint16][]Backend{}
-	for _, e := range b.im.Backends {
-		byService[e.Service] = append(byService[e.Service], e)
-	}
-	for socket, l := range b.im.Listeners {
-		if l.Kind == kernel.Mark || l.Forwarding != kernel.NAT {
-			continue
-		}
-		for _, e := range byService[l.Service] {
-			addr := e.Addrs[family(socket.Addr)]
-			if !addr.IsValid() {
-				continue
-			}
-			port := socket.Port
-			if e.Port != 0 {
-				port = e.Port
-			}
-			want[kernel.Socket{Addr: addr, Port: port, Protocol: socket.Protocol}] =
-				kernel.Reply{VIP: socket.Addr, Port: socket.Port, VIPID: l.VIP}
-		}
-	}
-	b.im.Replies = want
 }

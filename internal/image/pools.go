@@ -43,7 +43,19 @@ func (b *builder) pools(index uint16, s config.Service) *config.Error {
 		}
 		b.backends(index, g, s, pool)
 	}
+	b.retireUnnamed(index, s)
 	return nil
+}
+
+// retireUnnamed takes out of its slot what the file has in neither colour: the pool of the file's colour is in the other
+// one here. What is live was refused before.
+func (b *builder) retireUnnamed(index uint16, s config.Service) {
+	for _, c := range config.Colours() {
+		g, ok := b.im.InColour(index, ColourOf(c))
+		if ok && g != b.im.Services[index].Steer.Live && !b.keepsVersion(s, b.im.Generations[g].Version) {
+			b.retire(g)
+		}
+	}
 }
 
 // byVersion finds the generation of a version that holds one of the service's colours.
@@ -117,6 +129,10 @@ func (b *builder) keepsVersion(s config.Service, version string) bool {
 	return false
 }
 
+// UnknownCount stands in a generation's marks, NewAtFlip and ReopenedAtFlip, from the moment at which it is no longer live
+// until a barrier has passed and its counters were read: a daemon that starts again and finds it knows what is left to do.
+const UnknownCount = ^uint64(0)
+
 // retire takes a generation out of its slot. It keeps its sessions and gets no new ones; its backends go when the last
 // session has ended.
 func (b *builder) retire(g uint16) {
@@ -125,6 +141,9 @@ func (b *builder) retire(g uint16) {
 		return
 	}
 	rec.Colour = kernel.NoColour
+	if rec.State == kernel.Live {
+		rec.NewAtFlip, rec.ReopenedAtFlip = UnknownCount, UnknownCount
+	}
 	if rec.State != kernel.Draining {
 		rec.State, rec.Since = kernel.Draining, b.Now
 	}

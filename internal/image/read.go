@@ -1,6 +1,8 @@
 package image
 
 import (
+	"net/netip"
+
 	kernel "github.com/ebbtide/ebbtide/maps"
 )
 
@@ -31,10 +33,13 @@ func Read(t *kernel.Tables) (*Image, error) {
 
 func (im *Image) addBackend(f kernel.Family, id uint16, b kernel.Backend) {
 	e, there := im.Backends[id]
-	if !there {
-		e.Backend = b
-		e.Addr = e.Addrs[0] // the zero address: Addrs has them
-	}
 	e.Addrs[f] = b.Addr
+	b.Addr = netip.Addr{} // Addrs has them
+	switch {
+	case !there:
+		e.Backend = b
+	case e.Backend != b: // a writer was killed between the families
+		e.Timeouts = kernel.Timeouts{} // of no backend: they are written again
+	}
 	im.Backends[id] = e
 }
