@@ -4,9 +4,12 @@ package docs_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ebbtide/ebbtide/internal/config"
 )
 
 // pages are the files for people, as seen from here.
@@ -23,6 +26,8 @@ var (
 	verb       = regexp.MustCompile(`(?m)^## ([a-z]+)$`)
 	heading    = regexp.MustCompile(`(?m)^#+ (.+)$`)
 	link       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	defaults   = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| `(\\w+)` \\|")
+	justified  = regexp.MustCompile("(?m)^\\*\\*`(\\w+: \\w+)`\\*\\*")
 	noAnchor   = regexp.MustCompile(`[^\w\- ]`)
 )
 
@@ -64,6 +69,57 @@ func TestEveryVerbInThePagesExists(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A configuration that writes each default of the page is the same as one that writes none of them.
+func TestThePageOnTheConfigurationTellsTheDefaults(t *testing.T) {
+	page := mustRead(t, "configuration.md")
+	top, rest, _ := strings.Cut(page, "## A service")
+	service, rest, _ := strings.Cut(rest, "### Listeners")
+	backend, timeouts, _ := strings.Cut(rest, "## Timeouts")
+	want := mustParse(t, nil, nil, nil, nil)
+	got := mustParse(t, written(top), written(service), written(backend), written(timeouts))
+	if got.MaxFlows != want.MaxFlows || got.VIPAddresses != want.VIPAddresses || got.XDPMode != want.XDPMode {
+		t.Errorf("the page tells %+v, without it there is %+v", got, want)
+	}
+	if !reflect.DeepEqual(got.Services, want.Services) {
+		t.Errorf("the page tells %+v, without it there is %+v", got.Services, want.Services)
+	}
+	if got, want := len(written(timeouts)), reflect.TypeFor[config.Timeouts]().NumField(); got != want {
+		t.Errorf("the page tells %d timeouts of %d", got, want)
+	}
+	for _, m := range justified.FindAllStringSubmatch(timeouts, -1) {
+		if !strings.Contains(strings.Join(written(timeouts), "\n")+"\n", m[1]+"\n") {
+			t.Errorf("the page justifies %s, which is not its table's", m[1])
+		}
+	}
+}
+
+// written are the lines that write the defaults of a table.
+func written(section string) (lines []string) {
+	for _, m := range defaults.FindAllStringSubmatch(section, -1) {
+		lines = append(lines, m[1]+": "+m[2])
+	}
+	return lines
+}
+
+// mustParse reads a configuration with these lines at the top, in its service, its backend and its timeouts.
+func mustParse(t *testing.T, top, service, backend, timeouts []string) *config.Config {
+	t.Helper()
+	text := strings.Join(top, "\n") + "\n" + `interfaces: [eth0]
+services:
+  world:
+    listeners: [{vip: 203.0.113.10, protocol: tcp, port: 7777}]
+    pools: {blue: {version: "1", backends: [{` + strings.Join(append(backend, "address: 10.0.0.11"), ", ") + `}]}}
+    timeouts: {` + strings.Join(timeouts, ", ") + "}\n"
+	for _, line := range service {
+		text += "    " + line + "\n"
+	}
+	cfg, err := config.Parse("page.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }
 
 // codeOf lists what a page shows as code.

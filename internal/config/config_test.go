@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // sound is a configuration without a mistake. The tests of mistakes change it
@@ -203,5 +205,26 @@ func TestTheExampleIsSound(t *testing.T) {
 	}
 	if len(cfg.Services) < 2 {
 		t.Fatalf("%d services", len(cfg.Services))
+	}
+}
+
+func TestTheExampleWritesEveryDefaultTimeout(t *testing.T) {
+	const example = "../../ebbtide.example.yaml"
+	data, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	world, _ := mustParse(t, string(data)).Service("world")
+	if world.Timeouts != DefaultTimeouts() {
+		t.Errorf("%s says of %+v that they are the defaults, which are %+v", example, world.Timeouts, DefaultTimeouts())
+	}
+	var written struct {
+		Services map[string]struct{ Timeouts map[string]string }
+	}
+	if err := yaml.Unmarshal(data, &written); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(written.Services["world"].Timeouts), reflect.TypeFor[Timeouts]().NumField(); got != want {
+		t.Errorf("%s writes %d timeouts of %d", example, got, want)
 	}
 }
