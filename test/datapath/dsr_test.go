@@ -38,27 +38,40 @@ func TestDSR(t *testing.T) {
 // shapes are the forms in which a packet that can be served comes.
 func shapes(f maps.Family, segment, datagram frame) map[string]frame {
 	out := map[string]frame{
-		"SYN":              segment,
-		"SYN with options": segment.change(func(f *frame) { f.tcpOptions = []byte{2, 4, 5, 0xb4, 1, 1, 4, 2} }),
-		"datagram":         datagram,
-		"empty datagram":   datagram.with(nil),
-		"TCP in a VLAN":    segment.change(func(f *frame) { f.tags = []tag{{0x8100, 100}} }),
-		"UDP in QinQ":      datagram.change(func(f *frame) { f.tags = []tag{{0x88a8, 7}, {0x8100, 0xe064}} }),
-		"the largest tagged frame": datagram.with(make([]byte, 1500-8-[2]int{20, 40}[f])).change(func(f *frame) {
-			f.tags = []tag{{0x8100, 100}}
-		}),
+		"SYN":                             segment,
+		"SYN with options":                segment.change(func(f *frame) { f.tcpOptions = []byte{2, 4, 5, 0xb4, 1, 1, 4, 2} }),
+		"datagram":                        datagram,
+		"empty datagram":                  datagram.with(nil),
+		"TCP in a VLAN":                   segment.change(tagged),
+		"TCP in QinQ":                     segment.change(twiceTagged),
+		"UDP in a VLAN":                   datagram.change(tagged),
+		"UDP in QinQ":                     datagram.change(twiceTagged),
+		"the largest tagged frame":        datagram.with(make([]byte, 1500-8-[2]int{20, 40}[f])).change(tagged),
+		"the largest frame in QinQ":       segment.with(make([]byte, 1500-20-[2]int{20, 40}[f])).change(twiceTagged),
 		"UDP that ends before the packet": datagram.change(func(f *frame) { f.udpDelta = -2 }),
-		"padded to 60 bytes and more":     datagram.with([]byte("x")).change(func(f *frame) { f.padding = 17 }),
+		"TCP padded to 60 bytes and more": segment.change(func(f *frame) { f.padding = 6 }),
+		"UDP padded to 60 bytes and more": datagram.with([]byte("x")).change(func(f *frame) { f.padding = 17 }),
+		"UDP in a VLAN, padded":           datagram.with(nil).change(tagged).change(func(f *frame) { f.padding = 14 }),
 	}
 	if f == maps.IPv4 {
 		out["UDP without checksum"] = datagram.change(func(f *frame) { f.noChecksum = true })
 		out["TCP behind IP options"] = segment.change(func(f *frame) { f.ipOptions = []byte{0x94, 4, 0, 0} })
 		out["UDP behind 40 bytes of IP options"] = datagram.change(func(f *frame) { f.ipOptions = make([]byte, 40) })
+		out["TCP behind IP options in a VLAN, padded"] = segment.change(tagged).change(func(f *frame) {
+			f.ipOptions, f.padding = []byte{0x94, 4, 0, 0}, 2
+		})
+		out["UDP behind IP options in QinQ"] = datagram.change(twiceTagged).change(func(f *frame) { f.ipOptions = make([]byte, 8) })
 		out["do not fragment"] = segment.change(func(f *frame) { f.frag = 0x4000 })
 		return out
 	}
 	out["TCP behind extension headers"] = segment.change(func(f *frame) {
 		f.extensions = []extension{{0, make([]byte, 7)}, {60, append([]byte{1}, make([]byte, 14)...)}, {43, make([]byte, 7)}}
+	})
+	out["UDP behind an extension header in a VLAN, padded"] = datagram.change(tagged).change(func(f *frame) {
+		f.extensions, f.padding = []extension{{0, make([]byte, 7)}}, 3
+	})
+	out["TCP behind an extension header in QinQ"] = segment.change(twiceTagged).change(func(f *frame) {
+		f.extensions = []extension{{60, append([]byte{2}, make([]byte, 22)...)}}
 	})
 	out["UDP behind five extension headers"] = datagram.change(func(f *frame) {
 		for range 5 {
@@ -67,3 +80,6 @@ func shapes(f maps.Family, segment, datagram frame) map[string]frame {
 	})
 	return out
 }
+
+func tagged(f *frame)      { f.tags = []tag{{0x8100, 100}} }
+func twiceTagged(f *frame) { f.tags = []tag{{0x88a8, 7}, {0x8100, 0xe064}} }

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 )
@@ -69,7 +70,7 @@ func (f frame) bytes() []byte {
 	} else {
 		b = f.appendIPv6(binary.BigEndian.AppendUint16(b, 0x86dd))
 	}
-	return append(b, make([]byte, f.padding)...)
+	return append(b, bytes.Repeat([]byte{0xa5}, f.padding)...) // not 0: whoever counts it as payload shows
 }
 
 func (f frame) appendIPv4(b []byte) []byte {
@@ -128,7 +129,11 @@ func (f frame) transport() []byte {
 		b = append(b, 0, 0)
 	}
 	b = append(b, f.payload...)
-	sum := ^sum16(append(f.pseudoHeader(len(b)), b...))
+	covered := len(b)
+	if f.proto == udp && f.udpDelta < 0 {
+		covered += f.udpDelta // what is behind a datagram's end is no part of it
+	}
+	sum := ^sum16(append(f.pseudoHeader(covered), b[:covered]...))
 	if f.proto == udp && sum == 0 {
 		sum = 0xffff
 	}

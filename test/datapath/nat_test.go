@@ -12,15 +12,9 @@ func TestNAT(t *testing.T) {
 	var rows []row
 	for _, f := range maps.Families() {
 		for name, in := range shapes(f, shopPacket(f, syn), shopDatagram(f)) {
-			if name == "UDP that ends before the packet" {
-				continue // its checksum does not cover what our builder's does
-			}
 			rows = append(rows, forwarded(familyName(f)+" "+name, in, in.translated(31, shopInner), began("shop-blue", in.bytes())))
 		}
 		for name, out := range shapes(f, shopPacket(f, syn|ack), shopDatagram(f)) {
-			if name == "UDP that ends before the packet" {
-				continue
-			}
 			rows = append(rows, answerRow(familyName(f)+" answer: "+name, out))
 		}
 	}
