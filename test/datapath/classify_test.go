@@ -82,7 +82,7 @@ func classifyIPv6(b []byte) class {
 	from, to := netip.AddrFrom16([16]byte(b[8:])), netip.AddrFrom16([16]byte(b[24:]))
 	b = b[40:]
 	for n := 0; slices.Contains([]uint8{0, 43, 60}, proto); n++ {
-		if n == 6 || len(b) < 8 || len(b) < int(b[1])*8+8 {
+		if n == 5 || len(b) < 8 || len(b) < int(b[1])*8+8 {
 			return classifyTransport(nil, 0, proto, from, to, false, true)
 		}
 		length := int(b[1])*8 + 8

@@ -10,9 +10,11 @@ import (
 // somewhere is an address that no listener has.
 var somewhere = [2]netip.Addr{netip.MustParseAddr("203.0.113.99"), netip.MustParseAddr("2001:db8::99")}
 
-func TestWhatIsNotForAListenerPasses(t *testing.T) {
+func TestWhatIsNotForAListenerPasses(t *testing.T) { runRows(t, passRows()) }
+
+func passRows() []row {
 	arp := append(append(append([]byte{}, hostMAC[:]...), routerMAC[:]...), 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1)
-	runRows(t, []row{
+	return []row{
 		passed("ARP", arp, "pass_not_ip"),
 		passed("three VLAN tags", gamePacket(maps.IPv4, syn).change(func(f *frame) {
 			f.tags = []tag{{0x88a8, 1}, {0x8100, 2}, {0x8100, 3}}
@@ -35,11 +37,12 @@ func TestWhatIsNotForAListenerPasses(t *testing.T) {
 		passed("ping of an IPv6 VIP", toVIP(gameVIP[1], 58, gamePort, 0).bytes(), "pass_not_ours"),
 		passed("fragment elsewhere", toVIP(somewhere[0], udp, gamePort, 0).change(func(f *frame) { f.frag = 0x2000 }).bytes(), "pass_not_ours"),
 		passed("broken TCP elsewhere", toVIP(somewhere[1], tcp, gamePort, syn).change(func(f *frame) { f.doff = 15 }).bytes(), "pass_not_ours"),
-	})
+	}
 }
 
-func TestRepliesOfNoFlowPass(t *testing.T) {
-	var rows []row
+func TestRepliesOfNoFlowPass(t *testing.T) { runRows(t, noFlowRows()) }
+
+func noFlowRows() (rows []row) {
 	for _, f := range maps.Families() {
 		answer := shopPacket(f, syn).answer(31, shopInner, syn|ack)
 		rows = append(rows,
@@ -57,7 +60,7 @@ func TestRepliesOfNoFlowPass(t *testing.T) {
 			}),
 		)
 	}
-	runRows(t, rows)
+	return rows
 }
 
 func familyName(f maps.Family) string { return [2]string{"IPv4", "IPv6"}[f] }

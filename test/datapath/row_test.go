@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"testing"
 )
@@ -9,6 +10,7 @@ import (
 // row is one packet through a fresh world: what goes in, what comes out, and every counter that moves.
 type row struct {
 	name    string
+	flows   uint32       // max_flows; 0: 1,000
 	before  func(*world) // what is there already; its packets are not judged
 	in      []byte
 	verdict verdict
@@ -42,7 +44,7 @@ func runRows(t *testing.T, rows []row) {
 	t.Helper()
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			w := mustWorld(t, options{flows: 1000}, 1)
+			w := mustWorld(t, options{flows: cmp.Or(r.flows, 1000)}, 1)
 			if r.before != nil {
 				r.before(w)
 			}
@@ -55,6 +57,11 @@ func (r row) check(t *testing.T, w *world) {
 	t.Helper()
 	before := w.counters(t)
 	got, out := w.run(t, r.in)
+	r.judge(t, got, out, w.counters(t).since(before))
+}
+
+func (r row) judge(t *testing.T, got verdict, out []byte, moved moves) {
+	t.Helper()
 	want := r.out
 	if want == nil {
 		want = r.in
@@ -65,7 +72,7 @@ func (r row) check(t *testing.T, w *world) {
 	if !bytes.Equal(out, want) {
 		t.Errorf("out\n%swant\n%s", hex.Dump(out), hex.Dump(want))
 	}
-	if moved := w.counters(t).since(before); moved.String() != r.moves.String() {
+	if moved.String() != r.moves.String() {
 		t.Errorf("moved %v, want %v", moved, r.moves)
 	}
 }
