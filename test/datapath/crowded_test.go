@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -10,7 +11,8 @@ import (
 )
 
 // In a table that is full all the time: an established flow keeps its slot and its backend, a packet with a pin follows
-// it, no flow has two entries, and every packet is forwarded, but for SYNs while a generation drains.
+// it, no flow has two entries, and every packet is forwarded, but for SYNs while a generation drains. A sweep and a dump
+// run beside each packet.
 func TestACrowdedTableKeepsItsPromises(t *testing.T) {
 	w := mustWorld(t, tiny, 3)
 	rapid.Check(t, func(r *rapid.T) {
@@ -42,7 +44,7 @@ func (s *crowded) packet(r *rapid.T) {
 	f = f.at(uint16(rapid.IntRange(1, 60).Draw(r, "crowd")))
 	before := s.entries(r)
 	counters := s.w.counters(s.w.tb)
-	got, out := s.w.run(s.w.tb, f.bytes())
+	got, out := s.runBesideASweep(r, f.bytes())
 	after := s.entries(r)
 	moved := s.w.counters(s.w.tb).since(counters)
 	_, pinned := after[f.key()]
@@ -58,6 +60,25 @@ func (s *crowded) packet(r *rapid.T) {
 		r.Fatalf("verdict %v", got)
 	}
 	s.checkKept(r, f, before, after)
+}
+
+// runBesideASweep: the sweep may free the very slot that the packet wants, and the dump may read one that is written.
+func (s *crowded) runBesideASweep(r *rapid.T, in []byte) (verdict, []byte) {
+	swept := make(chan error, 1)
+	go func() {
+		_, err := s.w.RunSweep(s.w.sweeper)
+		for f := range s.w.Flows() {
+			if err == nil && (f.State < maps.HalfOpen || f.Backend < 11 || f.Backend > 23 || f.VIP == 0 || f.Port == 0) {
+				err = fmt.Errorf("a dump has %+v", f)
+			}
+		}
+		swept <- err
+	}()
+	got, out := s.w.run(s.w.tb, in)
+	if err := <-swept; err != nil {
+		r.Fatal("beside the packet: ", err)
+	}
+	return got, out
 }
 
 // entries are the flow entries by flow.

@@ -153,7 +153,7 @@ var floods = map[string]struct {
 }
 
 // However full the table, a flood of ten times its size takes no established flow's pin, and with nothing draining all
-// of it is served.
+// of it is served. Meanwhile others read the table and sweep it: whoever is in is in each dump and in each count.
 func TestNoFloodReplacesAnEstablishedFlow(t *testing.T) {
 	for name, flood := range floods {
 		for _, share := range []int{50, 90, 100} {
@@ -163,13 +163,16 @@ func TestNoFloodReplacesAnEstablishedFlow(t *testing.T) {
 					n := w.allSlots(fam) * share / 100
 					w.fill(fam, n)
 					before := w.pins()
+					counted, watched := w.counters(t), w.watched(before)
 					for i := range 10 * w.allSlots(fam) {
 						for _, flags := range flood.flags {
 							w.send(flood.base(fam).at(uint16(i)).flagged(flags))
 						}
 					}
+					watched()
 					w.checkKept(fam, n, before)
 					w.checkUnpinned(share == 100, uint64(10*w.allSlots(fam)*len(flood.flags)))
+					w.checkTotals(n, w.counters(t).since(counted))
 				}
 			})
 		}
