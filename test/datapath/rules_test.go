@@ -11,38 +11,43 @@ import (
 
 // promise is something that a rule is there for: it returns what went wrong.
 type promise struct {
-	name string
-	rule bpftest.ProgramRule
-	test func(w *world) string
+	name     string
+	rule     bpftest.ProgramRule
+	families []maps.Family
+	test     func(w *world, fam maps.Family) string
 }
 
+var both = []maps.Family{maps.IPv4, maps.IPv6}
+
 var promises = []promise{
-	{"an expired entry is revived in its own slot", bpftest.ProgramRuleRULE_OWN_SLOT, oneEntryAFlow},
-	{"a hit needs the VIP id to agree", bpftest.ProgramRuleRULE_VIP, vipsApart},
-	{"flows are pinned", bpftest.ProgramRuleRULE_PIN, pinnedAcrossAFlip},
-	{"orphans go to the previous generation", bpftest.ProgramRuleRULE_ORPHAN, orphansGoBack},
+	{"an expired entry is revived in its own slot", bpftest.ProgramRuleRULE_OWN_SLOT, both, oneEntryAFlow},
+	{"a hit needs the VIP id to agree", bpftest.ProgramRuleRULE_VIP, []maps.Family{maps.IPv4}, vipsApart}, // in IPv6 it is in the key
+	{"flows are pinned", bpftest.ProgramRuleRULE_PIN, both, pinnedAcrossAFlip},
+	{"orphans go to the previous generation", bpftest.ProgramRuleRULE_ORPHAN, both, orphansGoBack},
 }
 
 // The promises hold, in the test build as well, and each falls with its rule.
 func TestWithoutARuleItsPromiseIsBroken(t *testing.T) {
 	for _, p := range promises {
-		t.Run(p.name, func(t *testing.T) {
-			for _, o := range []options{{flows: 1000}, {flows: 1000, testBuild: true}} {
-				if wrong := p.test(mustWorld(t, o, 3)); wrong != "" {
-					t.Errorf("with every rule (test build %v): %s", o.testBuild, wrong)
+		for _, fam := range p.families {
+			t.Run(familyName(fam)+" "+p.name, func(t *testing.T) {
+				for _, o := range []options{{flows: 1000}, {flows: 1000, testBuild: true}} {
+					if wrong := p.test(mustWorld(t, o, 3), fam); wrong != "" {
+						t.Errorf("with every rule (test build %v): %s", o.testBuild, wrong)
+					}
 				}
-			}
-			wrong := p.test(mustWorld(t, options{flows: 1000, testBuild: true, leaveOut: p.rule}, 3))
-			if wrong == "" {
-				t.Error("without it nothing went wrong")
-			}
-			t.Log("without it:", wrong)
-		})
+				wrong := p.test(mustWorld(t, options{flows: 1000, testBuild: true, leaveOut: p.rule}, 3), fam)
+				if wrong == "" {
+					t.Error("without it nothing went wrong")
+				}
+				t.Log("without it:", wrong)
+			})
+		}
 	}
 }
 
-func oneEntryAFlow(w *world) string {
-	f := gamePacket(maps.IPv4, 0)
+func oneEntryAFlow(w *world, fam maps.Family) string {
+	f := gamePacket(fam, 0)
 	for range 3 {
 		w.to(f.flagged(syn))
 		w.age(standard[maps.TCPHalfOpen] + 1)
@@ -57,10 +62,10 @@ func oneEntryAFlow(w *world) string {
 	return ""
 }
 
-func vipsApart(w *world) string {
-	f := gamePacket(maps.IPv4, syn)
+func vipsApart(w *world, fam maps.Family) string {
+	f := gamePacket(fam, syn)
 	other := f
-	other.to = netip.AddrPortFrom(otherVIP[maps.IPv4], gamePort)
+	other.to = netip.AddrPortFrom(otherVIP[fam], gamePort)
 	// The bucket hash knows the VIP too: among many flows some meet in a line all the same.
 	for port := range uint16(200) {
 		w.to(f.at(port))
@@ -74,8 +79,8 @@ func vipsApart(w *world) string {
 	return ""
 }
 
-func pinnedAcrossAFlip(w *world) string {
-	f := gamePacket(maps.IPv4, 0)
+func pinnedAcrossAFlip(w *world, fam maps.Family) string {
+	f := gamePacket(fam, 0)
 	w.to(f.flagged(syn))
 	w.to(f.flagged(ack))
 	w.SetSteer(game, maps.Steer{Live: green})
@@ -85,9 +90,9 @@ func pinnedAcrossAFlip(w *world) string {
 	return ""
 }
 
-func orphansGoBack(w *world) string {
+func orphansGoBack(w *world, fam maps.Family) string {
 	w.flip(green)
-	if got := w.colourOf(gamePacket(maps.IPv4, ack)); got != blue {
+	if got := w.colourOf(gamePacket(fam, ack)); got != blue {
 		return fmt.Sprintf("an orphan went to generation %d", got)
 	}
 	return ""
