@@ -87,7 +87,7 @@ func (c *Controller) apply(cfg *config.Config) (api.Plan, error) {
 	if err := c.write(want); err != nil {
 		return api.Plan{}, err
 	}
-	c.hops.want(want)
+	c.hops.want(want, cfg.Interfaces)
 	if err := c.host(cfg); err != nil {
 		return api.Plan{}, err
 	}

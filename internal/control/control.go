@@ -112,8 +112,20 @@ func (c *Controller) firstConfig() error {
 		return fmt.Errorf("start with %s: %w", c.opt.ConfigFile, err)
 	}
 	c.log.Error("the data plane goes on as it is; mend the file and reload", "file", c.opt.ConfigFile, "err", err)
-	c.hops.want(c.image)
+	attached, err := c.plane.Attached()
+	if err != nil {
+		return err
+	}
+	c.hops.want(c.image, names(attached))
 	return nil
+}
+
+func names(attached []loader.Attached) []string {
+	var out []string
+	for _, a := range attached {
+		out = append(out, a.Name)
+	}
+	return out
 }
 
 // Run sweeps and follows next hops until the context ends. The data plane goes on afterwards.

@@ -151,7 +151,7 @@ func (c *Controller) collect() error {
 			delete(c.drains, g)
 		}
 	}
-	c.hops.want(c.image)
+	c.hops.want(c.image, c.cfg.Interfaces)
 	return nil
 }
 

@@ -39,8 +39,9 @@ func (h *hops) run(ctx context.Context) error { return h.watcher.Run(ctx) }
 
 func (h *hops) close() { h.watcher.Close() }
 
-// want follows the backends of an image. Those that are followed already are written at once: an id may be new.
-func (h *hops) want(im *image.Image) {
+// want follows the backends of an image, on ways out by these interfaces. Those that are followed already are written at
+// once: an id may be new.
+func (h *hops) want(im *image.Image, interfaces []string) {
 	users, modes := map[netip.Addr][]user{}, map[netip.Addr]nexthop.Mode{}
 	for id, b := range im.Backends {
 		for _, f := range kernel.Families() {
@@ -58,7 +59,7 @@ func (h *hops) want(im *image.Image) {
 	h.mu.Lock()
 	h.users = users
 	h.mu.Unlock()
-	h.watcher.Set(modes)
+	h.watcher.Set(modes, interfaces...)
 	for addr := range users {
 		if hop, known := h.watcher.Get(addr); known {
 			h.write(addr, hop)

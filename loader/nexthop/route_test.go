@@ -20,8 +20,8 @@ func TestARouteThatMovesToAnotherInterfaceIsFollowed(t *testing.T) {
 	// The backends' answers go to the balancer's address.
 	first.route(t, "198.51.100.0/24", "eth0", "")
 	second.route(t, "198.51.100.0/24", "eth1", "")
-	w := lb.watch(t, Options{Interfaces: []string{"eth0", "eth1"}})
-	w.Set(onLink(families...))
+	w := lb.watch(t, Options{})
+	w.Set(onLink(families...), "eth0", "eth1")
 	for _, addr := range families {
 		w.awaitReason(t, addr, Unresolved, "no route")
 	}
@@ -126,7 +126,7 @@ func TestAWayThatCannotBeUsedFailsWithItsReason(t *testing.T) {
 		must(t, err)
 		must(t, lb.RouteAdd(&netlink.Route{Dst: prefix, Type: kind}))
 	}
-	w := lb.watch(t, Options{Interfaces: []string{"bond0"}})
+	w := lb.watch(t, Options{})
 	foreign := "the route leaves by eth0, which is not one of the configured interfaces"
 	for addr, reason := range map[string]string{
 		"198.51.100.1": "a blackhole route", "2001:db8:1::1": "a blackhole route",
@@ -137,8 +137,24 @@ func TestAWayThatCannotBeUsedFailsWithItsReason(t *testing.T) {
 		"192.0.2.255": "not a unicast route (type 3)",
 		"fe80::11":    "a link-local address does not say on which link",
 	} {
-		w.Set(onLink(netip.MustParseAddr(addr)))
+		w.Set(onLink(netip.MustParseAddr(addr)), "bond0")
 		w.awaitReason(t, netip.MustParseAddr(addr), Failed, reason)
+	}
+}
+
+func TestTheInterfacesThatMayBeUsedAreThoseOfTheLastSet(t *testing.T) {
+	lb, backend := mustPair(t)
+	w := lb.watch(t, Options{})
+	foreign := "the route leaves by eth0, which is not one of the configured interfaces"
+	for range 2 {
+		w.Set(onLink(families...), "bond0")
+		for _, addr := range families {
+			w.awaitReason(t, addr, Failed, foreign)
+		}
+		w.Set(onLink(families...), "bond0", "eth0")
+		for _, addr := range families {
+			w.awaitMAC(t, addr, backend.mac(t, "eth0"))
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package nexthop
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -19,11 +20,15 @@ func (w *Watcher) adopt() {
 	wanted := w.wanted
 	w.mu.Unlock()
 	for addr := range w.targets {
-		if _, ok := wanted[addr]; !ok {
+		if _, ok := wanted.addrs[addr]; !ok {
 			w.drop(addr)
 		}
 	}
-	for addr, mode := range wanted {
+	if !slices.Equal(w.via, wanted.via) {
+		w.via = wanted.via
+		w.rerouteAll()
+	}
+	for addr, mode := range wanted.addrs {
 		t := w.targets[addr]
 		if t == nil {
 			t = &target{mode: mode}

@@ -26,8 +26,6 @@ const DefaultReconfirm = 400 * time.Millisecond
 
 // Options of a Watcher.
 type Options struct {
-	// Interfaces that may be sent out of; nil allows any with Ethernet on it.
-	Interfaces []string
 	// Logger gets changes (debug) and lost events (warn); nil is silent.
 	Logger *slog.Logger
 	// Notify gets the first result for each address and every change after
@@ -40,6 +38,12 @@ type Options struct {
 	ReceiveBuffer int
 }
 
+// wanted is what Set asked for.
+type wanted struct {
+	addrs map[netip.Addr]Mode
+	via   []string
+}
+
 // Watcher resolves a set of addresses. Set, Get and Close may be called from
 // any goroutine; all else belongs to the one that called Run.
 type Watcher struct {
@@ -50,9 +54,10 @@ type Watcher struct {
 	resyncs atomic.Int64
 
 	mu     sync.Mutex
-	wanted map[netip.Addr]Mode
+	wanted wanted
 	hops   map[netip.Addr]Hop
 
+	via        []string // of what was adopted
 	links      map[int]link
 	table      map[key]entry // all the kernel's neighbours
 	neighbours map[key]*neighbour
@@ -88,11 +93,12 @@ func New(opts Options) (*Watcher, error) {
 	}, nil
 }
 
-// Set replaces the wanted addresses. An address that is taken out is forgotten
+// Set replaces the wanted addresses, and the interfaces that may be sent out of;
+// none allows any with Ethernet on it. An address that is taken out is forgotten
 // without a Notify; one that was under way when Set returned may still come.
-func (w *Watcher) Set(addrs map[netip.Addr]Mode) {
+func (w *Watcher) Set(addrs map[netip.Addr]Mode, via ...string) {
 	w.mu.Lock()
-	w.wanted = maps.Clone(addrs)
+	w.wanted = wanted{maps.Clone(addrs), slices.Clone(via)}
 	w.mu.Unlock()
 	select {
 	case w.changed <- struct{}{}:
@@ -184,5 +190,5 @@ func (w *Watcher) resync() error {
 
 // allowed says whether packets may leave by the interface of that name.
 func (w *Watcher) allowed(name string) bool {
-	return w.opts.Interfaces == nil || slices.Contains(w.opts.Interfaces, name)
+	return len(w.via) == 0 || slices.Contains(w.via, name)
 }

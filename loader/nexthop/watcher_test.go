@@ -37,8 +37,8 @@ func modes(m Mode, addrs ...netip.Addr) map[netip.Addr]Mode {
 
 func TestABackendOnTheLinkIsResolved(t *testing.T) {
 	lb, backend := mustPair(t)
-	w := lb.watch(t, Options{Interfaces: []string{"eth0"}})
-	w.Set(onLink(families...))
+	w := lb.watch(t, Options{})
+	w.Set(onLink(families...), "eth0")
 	for _, addr := range families {
 		want := Hop{
 			State: Resolved, IfIndex: lb.link(t, "eth0").Attrs().Index, IfName: "eth0",
