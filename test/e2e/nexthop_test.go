@@ -84,7 +84,7 @@ func TestABackendThatComesUpLateIsUsedAsSoonAsItAnswers(t *testing.T) {
 	s.startHost(t, set)
 	s.fleet = game.NewFleet(s.lab.Client)
 	t.Cleanup(s.fleet.Close)
-	eventually(t, "the next hop of the backend that is there", func() bool { return resolved(s.generation(t, blue)) })
+	eventually(t, "the next hop of the backend that is there", func() bool { return host.Resolved(s.generation(t, blue)) })
 	s.fleet.Add(t.Context(), 5, s.brisk())
 	s.fleet.Exchange(2)
 	if _, err := s.host.Client.Flip(t.Context(), api.FlipRequest{Service: service}); err == nil || !strings.Contains(err.Error(), "no usable") {

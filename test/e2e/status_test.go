@@ -5,30 +5,20 @@ import (
 	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
+	"github.com/ebbtide/ebbtide/test/lab"
 )
 
-// forEver bounds what is waited for: it only ends tests that would hang.
-const forEver = 60 * time.Second
+const forEver = lab.ForEver
 
 // eventually waits for what nothing announces.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(forEver); !ok(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	lab.Eventually(t, what, ok)
 }
 
 func (s *stage) status(t *testing.T) api.Status {
 	t.Helper()
-	st, err := s.host.Client.Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return st
+	return s.host.Status(t)
 }
 
 // serviceStatus is that of a service that must be there.
@@ -77,25 +67,5 @@ func (s *stage) swept(t *testing.T) api.Status {
 // awaitHops waits until every backend in use can be reached.
 func (s *stage) awaitHops(t *testing.T) {
 	t.Helper()
-	eventually(t, "next hops of all backends", func() bool {
-		for _, svc := range s.status(t).Services {
-			for _, g := range svc.Generations {
-				if !resolved(g) {
-					return false
-				}
-			}
-		}
-		return true
-	})
-}
-
-func resolved(g api.Generation) bool {
-	for _, b := range g.Backends {
-		for _, hop := range b.NextHops {
-			if b.State == api.BackendInUse && hop.State != "resolved" {
-				return false
-			}
-		}
-	}
-	return true
+	s.host.AwaitHops(t)
 }
