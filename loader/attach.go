@@ -52,6 +52,7 @@ func (p *Plane) Attach(name string, mode Mode, force bool) error {
 	}
 	if force {
 		if err := detachForeign(name); err != nil {
+			p.Tables.RemoveIface(uint32(iface.Index))
 			return err
 		}
 	}
@@ -62,6 +63,7 @@ func (p *Plane) Attach(name string, mode Mode, force bool) error {
 	}
 	defer l.Close()
 	if err := l.Pin(pin); err != nil {
+		p.Tables.RemoveIface(uint32(iface.Index))
 		return fmt.Errorf("pin the link of %s: %w", name, err)
 	}
 	return nil
@@ -76,7 +78,7 @@ func (m Mode) flags() link.XDPAttachFlags {
 
 func attachError(name string, mode Mode, err error) error {
 	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("attach to %s: %w; detach it (ip link set dev %s xdp off) or give --force", name, ErrForeignProgram, name)
+		return fmt.Errorf("attach to %s: %w; end its owner, detach it (ip link set dev %s xdp off) or give --force", name, ErrForeignProgram, name)
 	}
 	if mode == Native && errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("attach to %s: its driver has no native XDP; `xdp: generic` in the configuration accepts the slower mode: %w", name, err)
@@ -105,14 +107,26 @@ func (p *Plane) keepLink(pin string, iface *net.Interface) (bool, error) {
 	return false, os.Remove(pin)
 }
 
-// detachForeign takes away a program that holds the interface without being ours.
+// detachForeign takes away a program that holds the interface without being ours, in whichever mode it runs. One that
+// its owner holds by a link can only be taken away through that.
 func detachForeign(name string) error {
 	dev, err := netlink.LinkByName(name)
 	if err != nil {
 		return fmt.Errorf("find interface %s: %w", name, err)
 	}
-	if err := netlink.LinkSetXdpFd(dev, -1); err != nil {
-		return fmt.Errorf("detach the foreign program from %s: %w", name, err)
+	xdp := dev.Attrs().Xdp
+	if xdp == nil || !xdp.Attached {
+		return nil
+	}
+	flags := unix.XDP_FLAGS_DRV_MODE
+	if xdp.AttachMode == nl.XDP_ATTACHED_SKB {
+		flags = unix.XDP_FLAGS_SKB_MODE
+	}
+	switch err := netlink.LinkSetXdpFdWithFlags(dev, -1, flags); {
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("attach to %s: %w: program %d, by a link, which --force can't take away; end its owner, or find the link (bpftool link) and detach it (bpftool link detach id ID)", name, ErrForeignProgram, xdp.ProgId)
+	case err != nil:
+		return fmt.Errorf("detach program %d of another owner from %s: %w", xdp.ProgId, name, err)
 	}
 	return nil
 }

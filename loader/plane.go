@@ -73,6 +73,7 @@ func Open(opt Options) (*Plane, error) {
 	}
 	p := &Plane{dir: opt.Dir, log: opt.Logger, spec: spec, Ticks: ticks}
 	if _, err := os.Stat(opt.Dir); err == nil {
+		p.Adopted = true
 		return p, p.adopt()
 	}
 	return p, p.create(opt.MaxFlows)

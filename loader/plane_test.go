@@ -71,7 +71,7 @@ func TestAPlaneIsAdoptedAfterItsLoaderIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	if second.config.Seed != seed {
+	if second.config.Seed != seed || first.Adopted || !second.Adopted {
 		t.Error("the second loader made a plane of its own")
 	}
 	at, err := second.Attached()

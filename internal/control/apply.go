@@ -41,11 +41,11 @@ func (c *Controller) parse(req api.PlanRequest) (*config.Config, error) {
 	return cfg, refusal(err)
 }
 
-// refusal makes the mistakes of a file what they are to a client: a refusal, not a failure.
+// refusal makes the mistakes of a file, and an interface that is somebody else's, what they are to a client: a refusal,
+// not a failure.
 func refusal(err error) error {
-	var mistakes config.Errors
-	if errors.As(err, &mistakes) {
-		return api.Errorf(api.Refused, "%s", mistakes.Error())
+	if mistakes := (config.Errors)(nil); errors.As(err, &mistakes) || errors.Is(err, loader.ErrForeignProgram) {
+		return api.Errorf(api.Refused, "%s", err.Error())
 	}
 	return err
 }
@@ -78,17 +78,10 @@ func (c *Controller) apply(cfg *config.Config) (api.Plan, error) {
 	if err != nil {
 		return api.Plan{}, err
 	}
-	if err := c.upgrade(cfg); err != nil {
+	if err := c.makeReady(cfg); err != nil {
 		return api.Plan{}, err
 	}
-	if err := c.save(want); err != nil {
-		return api.Plan{}, err
-	}
-	if err := c.write(want); err != nil {
-		return api.Plan{}, err
-	}
-	c.hops.want(want, cfg.Interfaces)
-	if err := c.host(cfg); err != nil {
+	if err := c.carryOut(cfg, want); err != nil {
 		return api.Plan{}, err
 	}
 	if len(plan.Changes) > 0 {
@@ -106,15 +99,41 @@ func (c *Controller) apply(cfg *config.Config) (api.Plan, error) {
 	return plan, nil
 }
 
+// makeReady does what may be refused, by the sessions that are there or by the host.
+func (c *Controller) makeReady(cfg *config.Config) error {
+	if err := c.mayLeave(cfg); err != nil {
+		return err
+	}
+	if err := c.fits(cfg.MaxFlows); err != nil {
+		return err
+	}
+	if err := c.attach(cfg); err != nil {
+		return err
+	}
+	return c.upgrade(cfg)
+}
+
+// carryOut brings the maps, and then the host's own interfaces, to what is wanted.
+func (c *Controller) carryOut(cfg *config.Config, want *image.Image) error {
+	if err := c.save(want); err != nil {
+		return err
+	}
+	if err := c.write(want); err != nil {
+		return err
+	}
+	c.hops.want(want, cfg.Interfaces)
+	if err := c.detachOthers(cfg); err != nil {
+		return err
+	}
+	return c.vips(cfg)
+}
+
 // upgrade replaces the program in the kernel when it is not this build's, or its tables have another size.
 func (c *Controller) upgrade(cfg *config.Config) error {
 	if !c.plane.Outdated(cfg.MaxFlows) {
 		return nil
 	}
 	c.log.Info("upgrading the data plane", "max_flows", cfg.MaxFlows)
-	if err := c.fits(cfg.MaxFlows); err != nil {
-		return err
-	}
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
 	err := c.hops.while(func() error { return c.plane.Upgrade(cfg.MaxFlows, c.opt.Step) })
@@ -156,45 +175,8 @@ func (c *Controller) write(want *image.Image) error {
 	return nil
 }
 
-// host does what the host's own interfaces need: first the program, then the VIP addresses, so that the kernel never
-// answers a player itself.
-func (c *Controller) host(cfg *config.Config) error {
-	attached, err := c.plane.Attached()
-	if err != nil {
-		return err
-	}
-	have := map[string]bool{}
-	for _, a := range attached {
-		have[a.Name] = true
-		if slices.Contains(cfg.Interfaces, a.Name) {
-			continue
-		}
-		c.step("detach " + a.Name)
-		if err := c.plane.DetachFrom(a.Name); err != nil {
-			return err
-		}
-	}
-	for _, name := range cfg.Interfaces {
-		if have[name] {
-			continue
-		}
-		c.step("attach " + name)
-		if err := c.plane.Attach(name, modeOf(cfg), c.opt.Force); err != nil {
-			return err
-		}
-	}
-	return c.vips(cfg)
-}
-
-func modeOf(cfg *config.Config) loader.Mode {
-	if cfg.XDPMode == config.XDPGeneric {
-		return loader.Generic
-	}
-	return loader.Native
-}
-
 // vips puts the VIPs on the first interface, so that the kernel answers for them, and takes ours away that are no longer
-// wanted.
+// wanted. The program runs there already, so the kernel never answers a player itself.
 func (c *Controller) vips(cfg *config.Config) error {
 	want := map[netip.Addr]bool{}
 	if cfg.VIPAddresses == config.VIPAddressesHost {

@@ -74,8 +74,8 @@ type sweepResult struct {
 	took time.Duration
 }
 
-// New adopts what the kernel has and applies the configuration file. With an adopted data plane a broken file is no
-// reason to stop: it goes on as it was, the file's mistakes are logged, and reload tries again.
+// New adopts what the kernel has and applies the configuration file. Where the program runs already, a file that can't
+// be applied is no reason to stop: all goes on as it was, the mistakes are logged, and reload tries again.
 func New(opt Options, detach func()) (*Controller, error) {
 	c := &Controller{
 		opt: opt, log: opt.Logger, plane: opt.Plane, started: opt.Now(), detach: detach,
@@ -100,32 +100,25 @@ func New(opt Options, detach func()) (*Controller, error) {
 	return c, nil
 }
 
+// firstConfig applies the file. Where nothing forwards yet, a file that can't be applied is the end.
 func (c *Controller) firstConfig() error {
+	running, err := c.plane.Attached()
+	if err != nil {
+		return err
+	}
 	cfg, err := config.Load(c.opt.ConfigFile)
 	if err == nil {
 		_, err = c.apply(cfg)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
-	}
-	if len(c.image.Services) == 0 {
+	case len(running) == 0:
 		return fmt.Errorf("start with %s: %w", c.opt.ConfigFile, err)
 	}
 	c.log.Error("the data plane goes on as it is; mend the file and reload", "file", c.opt.ConfigFile, "err", err)
-	attached, err := c.plane.Attached()
-	if err != nil {
-		return err
-	}
-	c.hops.want(c.image, names(attached))
+	c.hops.want(c.image, names(running))
 	return nil
-}
-
-func names(attached []loader.Attached) []string {
-	var out []string
-	for _, a := range attached {
-		out = append(out, a.Name)
-	}
-	return out
 }
 
 // Run sweeps and follows next hops until the context ends. The data plane goes on afterwards.

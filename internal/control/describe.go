@@ -33,26 +33,6 @@ func (c *Controller) plan(cfg *config.Config, want *image.Image, notes []string)
 	return api.Plan{Changes: d.changes}, nil
 }
 
-func (c *Controller) planInterfaces(cfg *config.Config, d *describer) error {
-	attached, err := c.plane.Attached()
-	if err != nil {
-		return err
-	}
-	names := map[string]bool{}
-	for _, a := range attached {
-		names[a.Name] = true
-		if !slices.Contains(cfg.Interfaces, a.Name) {
-			d.add("", "detach from %s", a.Name)
-		}
-	}
-	for _, name := range cfg.Interfaces {
-		if !names[name] {
-			d.add("", "attach to %s in %s mode", name, cfg.XDPMode)
-		}
-	}
-	return nil
-}
-
 type describer struct {
 	have, want *image.Image
 	changes    []api.Change

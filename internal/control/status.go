@@ -54,32 +54,6 @@ func (c *Controller) serviceIndexes() []uint16 {
 	return out
 }
 
-func (c *Controller) interfaces() ([]api.Interface, error) {
-	attached, err := c.plane.Attached()
-	if err != nil {
-		return nil, err
-	}
-	var out []api.Interface
-	seen := map[string]bool{}
-	for _, a := range attached {
-		seen[a.Name] = true
-		i := api.Interface{Name: a.Name, Index: a.Index, Mode: string(a.Mode), Attached: true}
-		if c.cfg != nil && a.Mode != modeOf(c.cfg) {
-			i.Problem = fmt.Sprintf("the file says %s: detach, and start again, to change it", c.cfg.XDPMode)
-		}
-		out = append(out, i)
-	}
-	if c.cfg == nil {
-		return out, nil
-	}
-	for _, name := range c.cfg.Interfaces {
-		if !seen[name] {
-			out = append(out, api.Interface{Name: name, Problem: "the program is not attached: reload attaches it again"})
-		}
-	}
-	return out, nil
-}
-
 func (c *Controller) vipHolders() ([]api.VIP, error) {
 	addrs := map[netip.Addr]bool{}
 	for socket := range c.image.Listeners {

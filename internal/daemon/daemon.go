@@ -64,6 +64,9 @@ func Run(ctx context.Context, opt Options) error {
 		ConfigFile: opt.Config, Plane: plane, Store: store, Logger: opt.Logger, Version: opt.Version, Now: time.Now,
 		Force: opt.ForceAttach, Step: opt.Step,
 	}, stop)
+	if err != nil && !plane.Adopted { // what it began is of no use to anyone
+		err = errors.Join(err, Detach(ctx, opt.BPFDir))
+	}
 	if err != nil {
 		return err
 	}
