@@ -38,6 +38,7 @@ type Options struct {
 	StopOn   string              `json:"stop_on,omitempty"`   // SIGSTOP before the first write whose name begins with this
 	StepLog  string              `json:"step_log,omitempty"`  // file that gets a line for each kernel write
 	Name     string              `json:"name,omitempty"`      // of the daemon, when a host runs more than one
+	Metrics  string              `json:"metrics,omitempty"`   // address of its metrics; empty: none
 
 	Config, StateDir, BPFDir, Socket string
 }
@@ -155,6 +156,9 @@ func (h *Host) Wait() error {
 	return nil
 }
 
+// ExitCode is that of the daemon that was started last, once its end was waited for.
+func (h *Host) ExitCode() int { return h.cmd.ProcessState.ExitCode() }
+
 // Log is what the daemon printed.
 func (h *Host) Log() string {
 	data, err := os.ReadFile(h.log.Name())
@@ -197,7 +201,7 @@ func run(ctx context.Context, opt Options) error {
 		return err
 	}
 	return daemon.Run(ctx, daemon.Options{
-		Config: opt.Config, StateDir: opt.StateDir, BPFDir: opt.BPFDir, Socket: opt.Socket, Spec: spec, ForceAttach: opt.Force,
+		Config: opt.Config, StateDir: opt.StateDir, BPFDir: opt.BPFDir, Socket: opt.Socket, Spec: spec, ForceAttach: opt.Force, MetricsAddr: opt.Metrics,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Step: steps.step, Version: "test",
 		Ready: func() { os.NewFile(3, "ready").Write([]byte{1}) },
 	})
