@@ -70,6 +70,9 @@ func (c *Controller) build(cfg *config.Config) (*image.Image, []string, error) {
 func (c *Controller) apply(cfg *config.Config) (api.Plan, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.there(); err != nil {
+		return api.Plan{}, err
+	}
 	want, notes, err := c.build(cfg)
 	if err != nil {
 		return api.Plan{}, err

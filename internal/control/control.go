@@ -64,6 +64,7 @@ type Controller struct {
 	last   sweepResult
 	begun  uint64 // number of the newest sweep
 	kick   chan struct{}
+	gone   bool          // detached: nothing is put into the kernel any more
 	change chan struct{} // closed and replaced whenever something that a watcher shows has changed
 }
 
@@ -139,6 +140,9 @@ func (c *Controller) Run(ctx context.Context) error {
 func (c *Controller) linkChanged(change loader.LinkChange) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.gone {
+		return nil
+	}
 	if err := c.plane.FollowMAC(change); err != nil {
 		c.log.Error("follow the interface", "interface", change.Name, "err", err)
 	}

@@ -4,19 +4,30 @@ import (
 	"context"
 	"errors"
 
+	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/loader"
 	"github.com/ebbtide/ebbtide/loader/vip"
 )
 
-// Detach takes everything out of the kernel: links, pins and our VIP addresses. The daemon ends afterwards.
+// Detach takes everything out of the kernel: links, pins and our VIP addresses. The daemon ends afterwards. Whoever has
+// waited for the lock meanwhile, and would put something back, finds it gone.
 func (c *Controller) Detach(context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := errors.Join(loader.Detach(c.plane.Dir()), RemoveVIPs())
 	if err == nil {
+		c.gone = true
 		c.detach()
 	}
 	return err
+}
+
+// there refuses changes of a data plane that was taken away. The lock is held.
+func (c *Controller) there() error {
+	if c.gone {
+		return api.Errorf(api.Unavailable, "detached: the daemon is ending")
+	}
+	return nil
 }
 
 // RemoveVIPs takes away the VIP addresses that ebbtide put on this host.

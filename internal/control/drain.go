@@ -109,6 +109,9 @@ func (c *Controller) sweep() error {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.gone {
+		return nil
+	}
 	c.last = result
 	for g, d := range c.drains {
 		if err := c.judge(g, d, number); err != nil {

@@ -13,6 +13,9 @@ import (
 func (c *Controller) Flip(_ context.Context, req api.FlipRequest) (api.FlipResult, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.there(); err != nil {
+		return api.FlipResult{}, err
+	}
 	service, err := c.service(req.Service)
 	if err != nil {
 		return api.FlipResult{}, err
@@ -36,6 +39,9 @@ func (c *Controller) Flip(_ context.Context, req api.FlipRequest) (api.FlipResul
 func (c *Controller) Rollback(_ context.Context, req api.RollbackRequest) (api.FlipResult, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.there(); err != nil {
+		return api.FlipResult{}, err
+	}
 	service, err := c.service(req.Service)
 	if err != nil {
 		return api.FlipResult{}, err
