@@ -2,7 +2,9 @@ package survive
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -20,16 +22,22 @@ const (
 	firstClientPort    = 2000
 	clientPorts        = 30000 // below those that the kernel chooses from
 	clientAddresses    = 6
+	// mostHere bounds how many stay, and with them the open files of this process.
+	mostHere = 2500
+	// fewest a second is what a slow machine still holds.
+	fewest = newcomersPerSecond / 4
 )
 
-// newcomers are sessions that come in all the time, one in eight over TCP: each logs in, asks once more, and stays.
+// newcomers are sessions that come in all the time, of both families, one in eight over TCP: each logs in, asks once
+// more, and stays. When too many are here one leaves, whichever, so that those who stay are of every age.
 type newcomers struct {
 	lab     *lab.Lab
-	from    []netip.Addr
+	from    [2][]netip.Addr // by family, as vips are
 	stop    atomic.Bool
 	hands   sync.WaitGroup
 	next    atomic.Int64
 	opened  atomic.Int64
+	letIn   atomic.Int64 // and answered twice
 	started time.Time
 
 	mu   sync.Mutex
@@ -39,11 +47,11 @@ type newcomers struct {
 
 func mustNewcomers(t *testing.T, l *lab.Lab) *newcomers {
 	t.Helper()
-	v4, _, err := l.ClientAddresses(clientAddresses)
+	v4, v6, err := l.ClientAddresses(clientAddresses)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &newcomers{lab: l, from: v4, started: time.Now()}
+	n := &newcomers{lab: l, from: [2][]netip.Addr{v4, v6}, started: time.Now()}
 	for range newcomerHands {
 		n.hands.Go(func() {
 			if err := l.Client.Do(n.come); err != nil {
@@ -53,7 +61,7 @@ func mustNewcomers(t *testing.T, l *lab.Lab) *newcomers {
 	}
 	t.Cleanup(func() {
 		n.end()
-		n.forget(len(n.here))
+		forget(n.take())
 	})
 	return n
 }
@@ -86,24 +94,46 @@ func (n *newcomers) come() error {
 	return nil
 }
 
+// open lets one in: of eight in a row one comes over TCP, and the next eight are of the other family.
 func (n *newcomers) open(i int64) error {
-	port := uint16(firstClientPort + i%clientPorts)
-	from := netip.AddrPortFrom(n.from[i/clientPorts%int64(len(n.from))], port)
-	to := game.UDP(vip.Addr(), vip.Port())
+	family := i / 8 % 2
+	from := netip.AddrPortFrom(n.from[family][i/clientPorts%clientAddresses], uint16(firstClientPort+i%clientPorts))
+	to := game.UDP(vips[family], port)
 	if i%8 == 0 {
-		to = game.TCP(vip.Addr(), vip.Port())
+		to = game.TCP(vips[family], port)
 	}
 	s, err := game.Open(context.Background(), here{}, from, to)
 	if err != nil {
 		return fmt.Errorf("login of %s %s: %w", to.Network, from, err)
 	}
-	n.mu.Lock()
-	n.here = append(n.here, s)
-	n.mu.Unlock()
-	if err := s.Ask(); err != nil {
+	if err := errors.Join(s.Ask(), s.Ask()); err != nil {
+		s.Reset()
 		return err
 	}
-	return s.Ask()
+	n.letIn.Add(1)
+	n.stay(s)
+	return nil
+}
+
+// stay takes sessions among those who are here. Others make room.
+func (n *newcomers) stay(sessions ...*game.Session) {
+	var gone []*game.Session
+	n.mu.Lock()
+	n.here = append(n.here, sessions...)
+	for last := len(n.here) - 1; last >= mostHere; last-- {
+		i := rand.IntN(last + 1)
+		gone = append(gone, n.here[i])
+		n.here[i], n.here = n.here[last], n.here[:last]
+	}
+	n.mu.Unlock()
+	forget(gone)
+}
+
+// forget ends sessions, silently over UDP.
+func forget(sessions []*game.Session) {
+	for _, s := range sessions {
+		s.Reset()
+	}
 }
 
 func (n *newcomers) fail(err error) {
@@ -118,36 +148,26 @@ func (n *newcomers) end() {
 	n.hands.Wait()
 }
 
-// count is how many are here.
-func (n *newcomers) count() int {
+// take takes all who are here, who then belong to the caller.
+func (n *newcomers) take() []*game.Session {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.here)
+	all := n.here
+	n.here = nil
+	return all
 }
 
-// forget ends the oldest sessions, silently over UDP.
-func (n *newcomers) forget(count int) {
-	n.mu.Lock()
-	gone := n.here[:count:count]
-	n.here = n.here[count:]
-	n.mu.Unlock()
-	for _, s := range gone {
-		s.Reset()
-	}
-}
-
-// mustGoOn checks that the oldest sessions, which have been let in for good, are still answered as they were, and that
-// none of them was broken.
-func (n *newcomers) mustGoOn(t *testing.T, count int) {
+// mustGoOn checks that sessions which have been let in are still answered as they were, and that nobody was turned away.
+func (n *newcomers) mustGoOn(t *testing.T, sessions []*game.Session) {
 	t.Helper()
 	n.mu.Lock()
-	oldest, errs := n.here[:count:count], n.errs
+	errs := n.errs
 	n.mu.Unlock()
 	if len(errs) > 0 {
 		t.Errorf("%d newcomers failed: %v", len(errs), errs[:min(len(errs), 4)])
 	}
 	broken := 0
-	for _, s := range oldest {
+	for _, s := range sessions {
 		err := s.Ask()
 		if r := s.Report(); err != nil || len(r.Broken) > 0 {
 			if broken++; broken <= 4 {
@@ -156,30 +176,41 @@ func (n *newcomers) mustGoOn(t *testing.T, count int) {
 		}
 	}
 	if broken > 0 {
-		t.Errorf("%d of %d newcomers are broken", broken, count)
+		t.Errorf("%d of %d newcomers are broken", broken, len(sessions))
 	}
 }
 
-// rate since a moment at which so many had been opened.
-func (n *newcomers) rate(opened int64, since time.Time) float64 {
-	return float64(n.opened.Load()-opened) / time.Since(since).Seconds()
+// arrivals count who is let in from a moment on.
+type arrivals struct {
+	*newcomers
+	before int64
+	since  time.Time
 }
 
-// mustHavePins checks that the oldest sessions have one pin each, and that no flow at all has two.
-func (s *stage) mustHavePins(t *testing.T, n *newcomers, count int) {
+func (n *newcomers) arrivals() arrivals { return arrivals{n, n.letIn.Load(), time.Now()} }
+
+// mustCome checks that newcomers came in all the time since, and says at which rate: as fast as they were sent, or as
+// fast as a slow machine can.
+func (a arrivals) mustCome(t *testing.T) {
 	t.Helper()
-	pins := s.pins(t)
+	came, took := a.letIn.Load()-a.before, time.Since(a.since).Seconds()
+	t.Logf("%.0f newcomers a second were let in during the %.1f s", float64(came)/took, took)
+	if came == 0 || took > 1 && float64(came) < fewest*took {
+		t.Errorf("%d newcomers in %.1f s: too few to have tested", came, took)
+	}
+}
+
+// mustHavePins checks that sessions have one pin each, and that no flow at all has two.
+func (s *stage) mustHavePins(t *testing.T, sessions []*game.Session) {
+	t.Helper()
 	clients := map[netip.AddrPort]int{}
-	for f, have := range pins {
+	for f, have := range s.pins(t) {
 		clients[f.client] += have
 		if have > 1 {
 			t.Errorf("%v is pinned %d times", f, have)
 		}
 	}
-	n.mu.Lock()
-	oldest := n.here[:count:count]
-	n.mu.Unlock()
-	for _, session := range oldest {
+	for _, session := range sessions {
 		if r := session.Report(); clients[r.Client] != 1 {
 			t.Errorf("%s %s has %d pins", r.Network, r.Client, clients[r.Client])
 		}

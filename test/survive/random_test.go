@@ -15,11 +15,11 @@ import (
 
 var seed = flag.Uint64("seed", 0, "of the moments of kill -9; 0: a new one")
 
-// twoFiles are configurations that a reload goes to and fro between: timeouts, a listener and a weight differ.
+// twoFiles are configurations that a reload goes to and fro between: timeouts, listeners and a weight differ.
 func twoFiles(l *lab.Lab) [2]string {
 	a := setting{}.yaml(l)
 	svc := both(service, port, strings.Replace(calm, "udp: 1h", "udp: 59m", 1))
-	svc.Listeners = append(svc.Listeners, listener("tcp", port+1))
+	svc.Listeners = append(svc.Listeners, listener(lab.VIP4, "tcp", port+1), listener(lab.VIP6, "udp", port+1))
 	b := setting{services: []host.Service{svc}}.yaml(l)
 	blue2 := l.Backend("blue2").V6.String() + `"]`
 	return [2]string{a, strings.Replace(b, blue2, blue2+", weight: 3", 1)}

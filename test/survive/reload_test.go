@@ -16,8 +16,8 @@ func manyChanges(l *lab.Lab) [2]string {
 	world := both(service, port, strings.Replace(calm, "udp: 1h", "udp: 59m", 1))
 	world.Versions = map[string]string{"green": "2.1"}
 	world.Listeners = append(world.Listeners,
-		fmt.Sprintf("{vip: %q, protocol: tcp, port: %d}", lab.VIP6, port),
-		fmt.Sprintf("{vip: %q, protocol: udp, port: %d-%d}", lab.VIP6, port, port+1))
+		listener(lab.VIP6, "tcp", port+1),
+		fmt.Sprintf("{vip: %q, protocol: udp, port: %d-%d}", lab.VIP6, port+1, port+2))
 	b := setting{services: []host.Service{world, both("hall", port+10, calm)}}.yaml(l)
 	blue2 := fmt.Sprintf("          - {address: [%s, %q]}\n", l.Backend("blue2").V4, l.Backend("blue2").V6)
 	blue1 := fmt.Sprintf("%q]", l.Backend("blue1").V6)

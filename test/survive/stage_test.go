@@ -49,18 +49,27 @@ func (set setting) yaml(l *lab.Lab) string {
 	return host.YAML(l, set.forwarding, set.maxFlows, set.services...)
 }
 
-// both is a service with TCP and UDP at a port of the IPv4 VIP.
+// both is a service with TCP and UDP at a port of both VIPs.
 func both(name string, port uint16, timeouts string) host.Service {
-	return host.Service{Name: name, Timeouts: timeouts, Listeners: []string{listener("tcp", port), listener("udp", port)}}
+	svc := host.Service{Name: name, Timeouts: timeouts}
+	for _, vip := range vips {
+		svc.Listeners = append(svc.Listeners, listener(vip, "tcp", port), listener(vip, "udp", port))
+	}
+	return svc
 }
 
-func listener(network string, port uint16) string {
-	return fmt.Sprintf("{vip: %s, protocol: %s, port: %d}", lab.VIP4, network, port)
+var vips = []netip.Addr{lab.VIP4, lab.VIP6}
+
+func listener(vip netip.Addr, network string, port uint16) string {
+	return fmt.Sprintf("{vip: %q, protocol: %s, port: %d}", vip, network, port)
 }
 
 // endpoints are those of both.
-func endpoints(port uint16) []game.Endpoint {
-	return []game.Endpoint{game.TCP(lab.VIP4, port), game.UDP(lab.VIP4, port)}
+func endpoints(port uint16) (all []game.Endpoint) {
+	for _, vip := range vips {
+		all = append(all, game.TCP(vip, port), game.UDP(vip, port))
+	}
+	return all
 }
 
 // mustStage sets up, with the game served at the endpoints, and waits until every backend can be reached.
@@ -218,5 +227,3 @@ func (s *stage) leave(colour string) {
 		}
 	}
 }
-
-var vip = netip.AddrPortFrom(lab.VIP4, port)

@@ -4,7 +4,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/host"
@@ -16,59 +15,91 @@ const upgradeFlows = 1 << 17
 // udp leaves soon after its last packet: newcomers who were let go make room.
 const passing = "{tcp: 1h, tcp_half_open: 30s, tcp_closing: 2s, udp: 2m, udp_new: 2m, reuse_after: 10m}"
 
-func upgradeSetting(maxFlows int) setting {
+func upgradeSetting(forwarding lab.Forwarding, maxFlows int) setting {
 	return setting{
-		arms: lab.TwoArms, forwarding: lab.NAT, maxFlows: maxFlows,
+		arms: lab.TwoArms, forwarding: forwarding, maxFlows: maxFlows,
 		services: []host.Service{both(service, port, passing)},
+	}
+}
+
+// upgrade is one, and what it is called.
+type upgrade struct {
+	name string
+	do   func(*testing.T, *stage)
+}
+
+// restart is an upgrade by another daemon.
+func restart(build host.Build) func(*testing.T, *stage) {
+	return func(t *testing.T, s *stage) {
+		s.kill(t)
+		s.host.Options().Build = build
+		s.start(t)
+	}
+}
+
+// resize is an upgrade by a reload.
+func resize(forwarding lab.Forwarding, maxFlows int) func(*testing.T, *stage) {
+	return func(t *testing.T, s *stage) {
+		s.configure(t, upgradeSetting(forwarding, maxFlows).yaml(s.lab))
+		s.reload(t)
+		if have := s.status(t).MaxFlows; have != uint32(maxFlows) {
+			t.Errorf("max_flows is %d after a reload to %d", have, maxFlows)
+		}
 	}
 }
 
 func TestSessionsAndNewcomersLiveThroughUpgrades(t *testing.T) {
 	t.Parallel()
-	s := mustStage(t, upgradeSetting(upgradeFlows), endpoints(port)...)
-	s.fleet.Add(t.Context(), 20, role(endpoints(port)...))
-	n := mustNewcomers(t, s.lab)
-	restart := func(build host.Build) func(*testing.T) {
-		return func(t *testing.T) {
-			s.kill(t)
-			s.host.Options().Build = build
-			s.start(t)
-		}
-	}
-	resize := func(maxFlows int) func(*testing.T) {
-		return func(t *testing.T) {
-			s.configure(t, upgradeSetting(maxFlows).yaml(s.lab))
-			s.reload(t)
-			if have := s.status(t).MaxFlows; have != uint32(maxFlows) {
-				t.Errorf("max_flows is %d after a reload to %d", have, maxFlows)
-			}
-		}
-	}
 	for _, c := range []struct {
-		name    string
-		upgrade func(*testing.T)
+		forwarding lab.Forwarding
+		upgrades   []upgrade
 	}{
-		{"to a program of another tag", restart(host.Another)},
-		{"to slots of another size", restart(host.Wide)},
-		{"back to the program that ships", restart("")},
-		{"to more flows", resize(2 * upgradeFlows)},
-		{"to fewer flows", resize(upgradeFlows)},
+		{lab.NAT, []upgrade{
+			{"to a program of another tag", restart(host.Another)},
+			{"to slots of another size", restart(host.Wide)},
+			{"back to the program that ships", restart("")},
+			{"to more flows", resize(lab.NAT, 2*upgradeFlows)},
+			{"to fewer flows", resize(lab.NAT, upgradeFlows)},
+			{"to a program that no link takes", nil},
+		}},
+		{lab.DSR, []upgrade{
+			{"to a program of another tag", restart(host.Another)},
+			{"to slots of another size", restart(host.Wide)},
+			{"to more flows", resize(lab.DSR, 2*upgradeFlows)},
+		}},
 	} {
-		t.Run(c.name, func(t *testing.T) { s.mustUpgrade(t, n, c.upgrade) })
+		t.Run(c.forwarding.String(), func(t *testing.T) {
+			t.Parallel()
+			liveThroughUpgrades(t, c.forwarding, c.upgrades)
+		})
 	}
-	t.Run("to a program that no link takes", func(t *testing.T) { s.mustStayAsItIs(t, n) })
+}
+
+func liveThroughUpgrades(t *testing.T, forwarding lab.Forwarding, upgrades []upgrade) {
+	s := mustStage(t, upgradeSetting(forwarding, upgradeFlows), endpoints(port)...)
+	s.fleet.Add(t.Context(), 10, role(endpoints(port)...))
+	n := mustNewcomers(t, s.lab)
+	for _, u := range upgrades {
+		t.Run(u.name, func(t *testing.T) {
+			if u.do == nil {
+				s.mustStayAsItIs(t, n)
+				return
+			}
+			s.mustUpgrade(t, n, u.do)
+		})
+	}
 	n.end()
 	s.fleet.Exchange(1)
 	s.mustBeWhole(t)
 	s.kill(t)
 }
 
-// mustUpgrade upgrades while newcomers come in, and reports their rate.
-func (s *stage) mustUpgrade(t *testing.T, n *newcomers, upgrade func(*testing.T)) {
+// mustUpgrade upgrades while newcomers come in.
+func (s *stage) mustUpgrade(t *testing.T, n *newcomers, do func(*testing.T, *stage)) {
 	t.Helper()
-	before, opened, begin := s.status(t), n.opened.Load(), time.Now()
-	upgrade(t)
-	t.Logf("%.0f newcomers a second during the %.1f s", n.rate(opened, begin), time.Since(begin).Seconds())
+	before, during := s.status(t), n.arrivals()
+	do(t, s)
+	during.mustCome(t)
 	after := s.status(t)
 	if after.Build == before.Build && after.MaxFlows == before.MaxFlows {
 		t.Errorf("build %s before and after", after.Build)
@@ -78,14 +109,15 @@ func (s *stage) mustUpgrade(t *testing.T, n *newcomers, upgrade func(*testing.T)
 	s.mustHaveKept(t, n)
 }
 
-// mustHaveKept checks that whoever is here by now goes on, each with one pin, and lets the older half go.
+// mustHaveKept checks that whoever is here by now goes on, each with one pin, and lets half of them go.
 func (s *stage) mustHaveKept(t *testing.T, n *newcomers) {
 	t.Helper()
-	count := n.count() - newcomerHands // the youngest are still coming in
-	n.mustGoOn(t, count)
-	s.mustHavePins(t, n, count)
+	sessions := n.take()
+	n.mustGoOn(t, sessions)
+	s.mustHavePins(t, sessions)
 	s.mustBeWhole(t)
-	n.forget(count / 2)
+	n.stay(sessions[:len(sessions)/2]...)
+	forget(sessions[len(sessions)/2:])
 }
 
 func (s *stage) mustRunOnBothArms(t *testing.T, st api.Status) {
@@ -114,10 +146,9 @@ func (s *stage) mustHoldNoOtherPins(t *testing.T) {
 // mustStayAsItIs upgrades to a program that no link takes: the one that was there goes on.
 func (s *stage) mustStayAsItIs(t *testing.T, n *newcomers) {
 	t.Helper()
-	before := s.status(t)
-	s.kill(t)
-	s.host.Options().Build = host.Refused
-	s.start(t)
+	before, during := s.status(t), n.arrivals()
+	restart(host.Refused)(t, s)
+	during.mustCome(t)
 	after := s.status(t)
 	if after.Build != before.Build {
 		t.Errorf("build %s, it was %s", after.Build, before.Build)
@@ -138,37 +169,4 @@ func (s *stage) mustStayAsItIs(t *testing.T, n *newcomers) {
 		t.Errorf("flipped to %s, a newcomer was accepted by %s", to, colour)
 	}
 	s.mustHaveKept(t, n)
-}
-
-func TestKill9BetweenAnyTwoWritesOfAnUpgradeBreaksNobody(t *testing.T) {
-	t.Parallel()
-	set := upgradeSetting(upgradeFlows)
-	s := mustStage(t, set, endpoints(port)...)
-	s.fleet.Add(t.Context(), 20, role(endpoints(port)...))
-	n := mustNewcomers(t, s.lab)
-	begin := time.Now()
-	var points []string
-	for build := host.Wide; ; build = map[host.Build]host.Build{host.Wide: "", "": host.Wide}[build] {
-		s.kill(t)
-		s.host.Options().Build = build
-		if s.doom(t, "upgrade", len(points)+1) {
-			break // there are no more writes
-		}
-		points = append(points, strings.TrimPrefix(s.lastStep(t), "upgrade: "))
-		s.start(t)
-		s.mustRunOnBothArms(t, s.status(t))
-		s.mustHoldNoOtherPins(t)
-		s.mustHaveKept(t, n)
-		if t.Failed() {
-			t.Fatalf("killed at %q", points)
-		}
-	}
-	t.Logf("killed before %d writes of upgrades, while %.0f newcomers a second came in: %q", len(points), n.rate(0, begin), points)
-	if len(points) < wanted {
-		t.Errorf("killed before %d writes, want %d", len(points), wanted)
-	}
-	n.end()
-	s.fleet.Exchange(1)
-	s.mustBeWhole(t)
-	s.kill(t)
 }
