@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 
 	"github.com/ebbtide/ebbtide/bpf"
 	"github.com/ebbtide/ebbtide/bpf/bpftest"
@@ -48,11 +49,7 @@ func TestAnUpgradeKeepsEveryPin(t *testing.T) {
 			mustNS(t)
 			opt := options(mustBPFFS(t))
 			p := mustOpen(t, opt)
-			for _, name := range []string{"a", "b"} {
-				if err := p.Attach(name, Native, false); err != nil {
-					t.Fatal(err)
-				}
-			}
+			mustAttach(t, p, "a", "b")
 			before := mustPlant(t, p, 1000)
 			if err := p.Close(); err != nil {
 				t.Fatal(err)
@@ -145,31 +142,84 @@ func abandon(t *testing.T, p *Plane, step func(string)) {
 }
 
 func TestAnUpgradeWhoseLinkUpdateFailsLeavesTheOldProgramRunning(t *testing.T) {
-	mustNS(t)
-	opt := options(mustBPFFS(t))
-	p := mustOpen(t, opt)
-	defer p.Close()
-	if err := p.Attach("a", Native, false); err != nil {
+	// A link refuses a program of another attach type than the one that it runs.
+	for name, unlike := range map[string]func(t *testing.T, p *Plane){
+		"at the first of two links": func(t *testing.T, p *Plane) {
+			mustAttach(t, p, "a", "b")
+			p.spec = mustSpec(t, bpftest.LoadProgram)
+			p.spec.Programs[programName].AttachType = ebpf.AttachXDPDevMap
+		},
+		"at the second of two links": func(t *testing.T, p *Plane) {
+			mustAttach(t, p, "a")
+			mustAttachUntyped(t, p, "b")
+			p.spec = mustSpec(t, bpftest.LoadProgram)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mustNS(t)
+			opt := options(mustBPFFS(t))
+			p := mustOpen(t, opt)
+			defer p.Close()
+			unlike(t, p)
+			build, before := p.Build(), mustPlant(t, p, 100)
+			programs := [2]uint32{mustProgramOn(t, "a"), mustProgramOn(t, "b")}
+			if err := p.Upgrade(4096, nil); err == nil {
+				t.Fatal("the upgrade succeeded")
+			}
+			if now := [2]uint32{mustProgramOn(t, "a"), mustProgramOn(t, "b")}; now != programs {
+				t.Errorf("programs %v run, before it was %v", now, programs)
+			}
+			again := mustOpen(t, opt)
+			defer again.Close()
+			if again.Build() != build || !slices.Equal(pins(again), before) {
+				t.Error("the old data plane is not as it was")
+			}
+			mustBeAttached(t, again, 2)
+			mustExist(t, opt.Dir+readySuffix, false)
+			mustExist(t, opt.Dir+buildingSuffix, false)
+			if err := Detach(opt.Dir); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func mustAttach(t *testing.T, p *Plane, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if err := p.Attach(name, Native, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// mustAttachUntyped attaches the program, loaded without an attach type, and pins the link as the plane's.
+func mustAttachUntyped(t *testing.T, p *Plane, name string) {
+	t.Helper()
+	spec := p.spec.Copy()
+	spec.Programs[programName].AttachType = ebpf.AttachNone
+	coll, err := load(spec, p.config, p.reuse(p.config))
+	if err != nil {
 		t.Fatal(err)
 	}
-	build, before := p.Build(), mustPlant(t, p, 100)
-	p.spec = mustSpec(t, bpftest.LoadProgram)
-	// A link refuses a program of another attach type than the one that it runs.
-	p.spec.Programs[programName].AttachType = ebpf.AttachXDPDevMap
-	if err := p.Upgrade(4096, nil); err == nil {
-		t.Fatal("the upgrade succeeded")
+	defer coll.Close()
+	typed := p.program
+	defer func() { p.program = typed }()
+	p.program = coll.Programs[programName]
+	mustAttach(t, p, name)
+}
+
+// mustProgramOn is the id of the program that an interface runs.
+func mustProgramOn(t *testing.T, name string) uint32 {
+	t.Helper()
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	again := mustOpen(t, opt)
-	defer again.Close()
-	if again.Build() != build || !slices.Equal(pins(again), before) {
-		t.Error("the old data plane is not as it was")
+	if l.Attrs().Xdp == nil || l.Attrs().Xdp.ProgId == 0 {
+		t.Fatalf("no program on %s", name)
 	}
-	mustBeAttached(t, again, 1)
-	mustExist(t, opt.Dir+readySuffix, false)
-	mustExist(t, opt.Dir+buildingSuffix, false)
-	if err := Detach(opt.Dir); err != nil {
-		t.Error(err)
-	}
+	return l.Attrs().Xdp.ProgId
 }
 
 func mustBeAttached(t *testing.T, p *Plane, n int) {
