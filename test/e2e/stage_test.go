@@ -33,6 +33,7 @@ type setting struct {
 	timeouts   string       // default: short
 	maxFlows   int          // default: 65536
 	leaveOut   bpftest.ProgramRule
+	stall      uint32                // length of the stalls among these
 	yaml       func(*lab.Lab) string // default: all that is above
 	stepLog    bool
 	stopOn     string
@@ -119,7 +120,7 @@ func (s *stage) serve(t *testing.T) {
 
 func (s *stage) startHost(t *testing.T, set setting) {
 	t.Helper()
-	opt := host.Options{LeaveOut: set.leaveOut, StopOn: set.stopOn}
+	opt := host.Options{LeaveOut: set.leaveOut, Stall: set.stall, StopOn: set.stopOn}
 	if set.stepLog {
 		opt.StepLog = s.lab.Dir + "/steps"
 	}

@@ -23,13 +23,13 @@ const (
 func specOf(opt Options) (*ebpf.CollectionSpec, error) {
 	switch {
 	case opt.LeaveOut != 0:
-		return without(opt.LeaveOut)
+		return without(opt.LeaveOut, opt.Stall)
 	case opt.Build == Another:
-		return without(0)
+		return without(0, 0)
 	case opt.Build == Wide:
 		return bpfwide.LoadProgram()
 	case opt.Build == Refused:
-		spec, err := without(0)
+		spec, err := without(0, 0)
 		if err == nil {
 			// A link refuses a program of another attach type than the one that it runs.
 			spec.Programs["ebbtide"].AttachType = ebpf.AttachXDPDevMap
@@ -39,13 +39,16 @@ func specOf(opt Options) (*ebpf.CollectionSpec, error) {
 	return nil, nil
 }
 
-func without(rules bpftest.ProgramRule) (*ebpf.CollectionSpec, error) {
+func without(rules bpftest.ProgramRule, stall uint32) (*ebpf.CollectionSpec, error) {
 	spec, err := bpftest.LoadProgram()
 	if err != nil {
 		return nil, fmt.Errorf("read the test build: %w", err)
 	}
 	if err := spec.Variables["LEAVE_OUT"].Set(rules); err != nil {
 		return nil, fmt.Errorf("leave rules out: %w", err)
+	}
+	if err := spec.Variables["STALL_LOOPS"].Set(stall); err != nil {
+		return nil, fmt.Errorf("set the length of stalls: %w", err)
 	}
 	return spec, nil
 }

@@ -31,6 +31,7 @@ const childEnv = "EBBTIDE_TEST_DAEMON"
 // Options of a daemon under test.
 type Options struct {
 	LeaveOut bpftest.ProgramRule `json:"leave_out,omitempty"` // rules of the data plane to leave out
+	Stall    uint32              `json:"stall,omitempty"`     // length of the stalls among them
 	Build    Build               `json:"build,omitempty"`     // of the data plane, when no rule is left out
 	Force    bool                `json:"force,omitempty"`     // replace foreign XDP programs
 	KillAt   int                 `json:"kill_at,omitempty"`   // kill -9 before this kernel write, counted from 1
