@@ -218,6 +218,7 @@ func (c *Controller) seal(g uint16, d *drain) error {
 	s := c.image.Services[d.service]
 	s.Steer.Previous = 0
 	c.setSteer(d.service, s.Steer, "drain: seal")
+	c.step("drain: barrier")
 	if _, err := c.plane.Barrier(); err != nil {
 		return err
 	}
