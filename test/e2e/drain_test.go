@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/game"
@@ -43,8 +45,13 @@ func (w *watch) mustWait(t *testing.T) {
 // mustEnd waits until the drain is over, and drained.
 func (w *watch) mustEnd(t *testing.T) {
 	t.Helper()
-	if err := <-w.over; err != nil {
-		t.Fatal(err)
+	select {
+	case err := <-w.over:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(forEver):
+		t.Fatal("waited in vain for the drain to end")
 	}
 	if !w.last.Done || w.last.State != api.StateDrained || w.last.Left.Total != 0 {
 		t.Errorf("the drain ended with %+v, want it drained", w.last)
@@ -53,19 +60,35 @@ func (w *watch) mustEnd(t *testing.T) {
 
 func TestDrainIsOverWhenTheLastSessionHasEndedAndNotBefore(t *testing.T) {
 	t.Parallel()
-	for _, forwarding := range []lab.Forwarding{lab.DSR, lab.NAT} {
-		t.Run(forwarding.String(), func(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		network string
+		set     setting
+	}{
+		{"tcp/dsr/v4", "tcp", setting{forwarding: lab.DSR}},
+		{"tcp/nat/v4", "tcp", setting{forwarding: lab.NAT}},
+		{"tcp/dsr/v6", "tcp", setting{forwarding: lab.DSR, vips: []netip.Addr{lab.VIP6}}},
+		{"udp/nat/v6", "udp", setting{forwarding: lab.NAT, vips: []netip.Addr{lab.VIP6}}},
+		{"udp/dsr/v4", "udp", setting{forwarding: lab.DSR}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			s := mustStage(t, setting{forwarding: forwarding, networks: []string{"tcp"}})
+			row.set.networks = []string{row.network}
+			s := mustStage(t, row.set)
 			const sessions = 6
 			players := s.fleet.Add(t.Context(), sessions, s.brisk())
 			s.fleet.Exchange(2)
 			s.flip(t)
 			w := s.watchDrain(t)
+			tab := s.table(t)
 			for i, p := range players {
 				s.mustCount(t, sessions-i)
 				w.mustWait(t)
-				s.leave(t, p, i)
+				if row.network == "udp" {
+					s.fallSilent(t, tab, p)
+				} else {
+					s.leave(t, p, i)
+				}
 			}
 			w.mustEnd(t)
 			if n := s.generation(t, blue).Sessions.Total; n != 0 {
@@ -110,4 +133,15 @@ func (s *stage) leave(t *testing.T, p *game.Player, way int) {
 		p.Sessions()[0].Wait(func(r game.Report) bool { return r.Over })
 	}
 	server.Wait(func(tcp, _ int) bool { return tcp == before-1 })
+}
+
+// fallSilent ends a player's session over UDP, and lets its timeout pass.
+func (s *stage) fallSilent(t *testing.T, tab table, p *game.Player) {
+	t.Helper()
+	r := p.Reports()[0]
+	server := s.world.Server(r.Backend)
+	_, before := server.Open()
+	p.Logout()
+	server.Wait(func(_, udp int) bool { return udp == before-1 })
+	tab.quieten(t, r.Client, 100)
 }

@@ -8,9 +8,8 @@ import (
 	"time"
 
 	"github.com/ebbtide/ebbtide/test/game"
+	"github.com/ebbtide/ebbtide/test/lab"
 )
-
-const flips = 1000
 
 // epoch is the time between a flip's return and the begin of the next.
 type epoch struct {
@@ -19,8 +18,19 @@ type epoch struct {
 }
 
 func TestAThousandFlipsBreakNobodyAndMisplaceNobody(t *testing.T) {
-	s := mustStage(t, setting{timeouts: calm})
-	s.fleet.Add(t.Context(), 1000, s.role())
+	// 1,000 sessions over TCP and 1,000 over UDP, half of each over IPv6.
+	flipToAndFro(t, setting{forwarding: lab.DSR}, 500, 1000)
+}
+
+func TestAHundredFlipsInNATBreakNobodyAndMisplaceNobody(t *testing.T) {
+	flipToAndFro(t, setting{forwarding: lab.NAT, arms: lab.TwoArms}, 100, 100)
+}
+
+func flipToAndFro(t *testing.T, set setting, players, flips int) {
+	t.Helper()
+	set.vips, set.timeouts = []netip.Addr{lab.VIP4, lab.VIP6}, calm
+	s := mustStage(t, set)
+	s.fleet.Add(t.Context(), players, s.role())
 	s.fleet.Exchange(1)
 	between, straddling := s.churn(t, 0), s.churn(t, 1)
 	var logins sync.WaitGroup
@@ -50,28 +60,34 @@ func TestAThousandFlipsBreakNobodyAndMisplaceNobody(t *testing.T) {
 
 // churn is sessions that come and go. Each has an address and port of its own, so that none is taken for another.
 type churn struct {
-	stage *stage
-	from  netip.Addr
-	port  uint16
-	all   []*game.Session
-	gone  int
+	stage  *stage
+	from   [2]netip.Addr // by family
+	family int           // of the next two
+	port   uint16
+	all    []*game.Session
+	gone   int
 }
 
 // churn comes from client address 2 and up.
 func (s *stage) churn(t *testing.T, i int) *churn {
 	t.Helper()
-	addrs, _, err := s.lab.ClientAddresses(2 + i)
+	v4, v6, err := s.lab.ClientAddresses(2 + i)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &churn{stage: s, from: addrs[1+i], port: 2000}
+	return &churn{stage: s, from: [2]netip.Addr{v4[1+i], v6[1+i]}, port: 2000}
 }
 
-// open opens a session at every endpoint and has it answered; the oldest leave.
+// open opens a session at every endpoint of one family, in turn, and has it answered; the oldest leave.
 func (c *churn) open(t *testing.T) {
+	from := c.from[c.family]
+	c.family = 1 - c.family
 	for _, e := range c.stage.endpoints {
+		if e.Addr.Addr().Is4() != from.Is4() {
+			continue
+		}
 		c.port++
-		session, err := game.Open(context.Background(), c.stage.lab.Client, netip.AddrPortFrom(c.from, c.port), e)
+		session, err := game.Open(context.Background(), c.stage.lab.Client, netip.AddrPortFrom(from, c.port), e)
 		if err != nil {
 			t.Error(err)
 			return

@@ -20,7 +20,15 @@ const (
 )
 
 func TestFloodsTakeNoPinFromAnEstablishedSession(t *testing.T) {
-	s := mustStage(t, setting{vips: []netip.Addr{lab.VIP4, lab.VIP6}, maxFlows: small, timeouts: calm})
+	for _, forwarding := range []lab.Forwarding{lab.DSR, lab.NAT} {
+		t.Run(forwarding.String(), func(t *testing.T) {
+			flood(t, setting{forwarding: forwarding, vips: []netip.Addr{lab.VIP4, lab.VIP6}, maxFlows: small, timeouts: calm})
+		})
+	}
+}
+
+func flood(t *testing.T, set setting) {
+	s := mustStage(t, set)
 	tab, floods := s.table(t), s.floods(t)
 	const players = 75
 	s.fleet.Add(t.Context(), players, s.role())

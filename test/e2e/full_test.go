@@ -37,6 +37,11 @@ func TestAFullTableADrainAndNewLoginsBreakNobodyWhoWasIn(t *testing.T) {
 	s.fleet.Logout(players)
 	s.mustNotBreak(t)
 	s.mustBeInconclusive(t, w)
+	// Flows without a pin can go on for no longer than the longest timeout. It becomes a short one, and passes.
+	const brief = "{tcp: 5s, tcp_half_open: 5s, tcp_closing: 2s, udp: 3s, udp_new: 2s, reuse_after: 5s}"
+	s.configure(t, setting{maxFlows: small, timeouts: brief}.withDefaults().yaml(s.lab))
+	s.reload(t)
+	w.mustEnd(t)
 }
 
 // fill takes every place of the table for an established flow, until some flow has found none.

@@ -5,7 +5,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/game"
+	"github.com/ebbtide/ebbtide/test/lab"
 )
 
 // An orphan comes when the first sweep of the proof has counted none and orphans are not yet sealed out: a session whose
@@ -64,6 +66,34 @@ func TestAnOrphanBeforeTheProofGoesToTheColourThatDrains(t *testing.T) {
 	for _, r := range []game.Report{session.Report(), other.Report()} {
 		if len(r.Broken) != 0 || r.Colour != "blue" {
 			t.Errorf("a session on blue: %+v", r)
+		}
+	}
+}
+
+// A colour that is said to be drained is done with: an orphan of it that comes later goes to the live one, where nobody
+// knows it. test/datapath shows that without the seal it does not.
+func TestAnOrphanAfterTheProofNoLongerGoesToTheColourThatHasDrained(t *testing.T) {
+	t.Parallel()
+	for _, vip := range []netip.Addr{lab.VIP4, lab.VIP6} {
+		s := mustStage(t, setting{networks: []string{"tcp"}, vips: []netip.Addr{vip}, timeouts: calm})
+		tab := s.table(t)
+		session := s.mustSession(t)
+		s.flip(t)
+		w := s.watchDrain(t)
+		eventually(t, "the drain to end", func() bool {
+			tab.forget(t, session.Report().Client) // again: an ACK that was delayed is an orphan, too
+			return s.generation(t, blue).State == api.StateDrained
+		})
+		w.mustEnd(t)
+		before := s.generation(t, blue).Orphans
+		if err := session.Ask(); err == nil {
+			t.Error("a session of the drained colour was answered: its pin was to be over")
+		}
+		if g := s.generation(t, blue); g.Sessions.Total != 0 || g.Orphans != before || g.NewSinceFlip != 0 {
+			t.Errorf("after the proof blue got %d sessions, %d orphans, %d new", g.Sessions.Total, g.Orphans-before, g.NewSinceFlip)
+		}
+		if g := s.generation(t, green); g.Orphans == 0 {
+			t.Error("green got no orphan: this test sees nothing")
 		}
 	}
 }

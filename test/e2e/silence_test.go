@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/ebbtide/ebbtide/test/game"
 	"github.com/ebbtide/ebbtide/test/lab"
@@ -22,6 +23,11 @@ func TestSessionsThatFallSilentOrNeverOpenDrainAfterTheirTimeout(t *testing.T) {
 	if n := s.generation(t, blue).Sessions; n.HalfOpen != 16 || n.Total != 36 {
 		t.Errorf("status has %+v on blue, want 16 half open of 36", n)
 	}
+	for _, l := range s.serviceStatus(t, service).Listeners {
+		if l.Sessions != 9 {
+			t.Errorf("status has %d sessions of the listener %s %s, want 9", l.Sessions, l.VIP, l.Protocol)
+		}
+	}
 	w := s.watchDrain(t)
 	eventually(t, "those who are silent to leave the count", func() bool {
 		return s.generation(t, blue).Sessions.Total == 4
@@ -33,8 +39,39 @@ func TestSessionsThatFallSilentOrNeverOpenDrainAfterTheirTimeout(t *testing.T) {
 	s.mustBeWhole(t)
 }
 
+func TestASilentSessionIsCountedUntilItsTimeoutAndNotLonger(t *testing.T) {
+	t.Parallel()
+	s := mustStage(t, setting{vips: []netip.Addr{lab.VIP4, lab.VIP6}, timeouts: calm})
+	tab, wire := s.table(t), s.wire(t)
+	silent := s.silentUDP(t)
+	s.halfOpen(t, wire, 20000)
+	half := []netip.AddrPort{nobody(lab.VIP4, 20000), nobody(lab.VIP6, 20000)}
+	s.flip(t)
+	w := s.watchDrain(t)
+	for i, c := range []struct {
+		clients []netip.AddrPort
+		timeout time.Duration
+	}{{half, 10 * time.Minute}, {silent, time.Hour}} {
+		for _, client := range c.clients {
+			tab.fallSilent(t, client, c.timeout-time.Minute) // a minute is longer than it takes to look
+		}
+		s.swept(t)
+		if n := s.generation(t, blue).Sessions; n.Total != uint64(4-2*i) {
+			t.Errorf("status has %+v on blue before the timeout of %v, want %d", n, c.clients, 4-2*i)
+		}
+		w.mustWait(t)
+		for _, client := range c.clients {
+			tab.fallSilent(t, client, c.timeout+time.Minute)
+		}
+		eventually(t, "those whose timeout has passed to leave the count", func() bool {
+			return s.generation(t, blue).Sessions.Total == uint64(2-2*i)
+		})
+	}
+	w.mustEnd(t)
+}
+
 // silentUDP opens a UDP session of each family that has two answers and then says no more.
-func (s *stage) silentUDP(t *testing.T) {
+func (s *stage) silentUDP(t *testing.T) (clients []netip.AddrPort) {
 	t.Helper()
 	for _, e := range s.endpoints {
 		if e.Network != "udp" {
@@ -50,7 +87,9 @@ func (s *stage) silentUDP(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		clients = append(clients, session.Report().Client)
 	}
+	return clients
 }
 
 // halfOpen sends a SYN of each family, and nothing after it.

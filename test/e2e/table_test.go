@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/ebbtide/ebbtide/loader"
 	"github.com/ebbtide/ebbtide/maps"
@@ -43,6 +44,25 @@ func (tab table) state(client netip.AddrPort) string {
 		return ""
 	}
 	return maps.StateName(f.State)
+}
+
+// fallSilent makes a client's entry look as if its last packet had come that long ago.
+func (tab table) fallSilent(t *testing.T, client netip.AddrPort, since time.Duration) {
+	t.Helper()
+	tab.quieten(t, client, tab.plane.Ticks.Of(since))
+}
+
+// forget lets every timeout of a client's entry have passed, if it has one.
+func (tab table) forget(t *testing.T, client netip.AddrPort) {
+	t.Helper()
+	now, err := tab.plane.Now()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := tab.flow(client); ok {
+		old := tab.plane.Tables.Meta(f.Family, f.Slot)
+		tab.plane.Tables.SwapMeta(f.Family, f.Slot, old, old.WithSeen(now-tab.plane.Ticks.Of(24*time.Hour)))
+	}
 }
 
 // quieten makes a client's entry look as if its last packet had come that many ticks ago.
