@@ -19,7 +19,7 @@ func TestKill9BetweenAnyTwoWritesOfAFlipLeavesTheOldOrTheNewGenerationLive(t *te
 	}
 	s := mustStage(t, set, append(append(endpoints(port), endpoints(port+1)...), endpoints(port+2)...)...)
 	for i := range services {
-		s.fleet.Add(t.Context(), 4, role(endpoints(port+uint16(i))...))
+		s.fleet.Add(t.Context(), 2, role(endpoints(port+uint16(i))...))
 	}
 	var points []string
 	for n := 1; ; n++ {

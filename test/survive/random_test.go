@@ -31,7 +31,7 @@ func TestKill9AtRandomMomentsBreaksNoSession(t *testing.T) {
 		*seed = rand.Uint64()
 	}
 	t.Logf("-seed %d", *seed)
-	const players, kills = 100, 100
+	const players, kills = 50, 100 // of four sessions each
 	s := mustStage(t, setting{}, endpoints(port)...)
 	s.fleet.Add(t.Context(), players, role(endpoints(port)...))
 	s.fleet.Exchange(1)
@@ -102,7 +102,7 @@ func (c *chaos) flipAndKill(t *testing.T, old string) {
 		_, err := c.host.Client.Flip(t.Context(), api.FlipRequest{Service: service, To: other(old)})
 		done <- err
 	}()
-	c.killSoon(t)
+	c.killWithin(t, flipTime)
 	err := <-done
 	c.restart(t)
 	live := c.live(t, service)
@@ -131,7 +131,7 @@ func (c *chaos) reloadAndKill(t *testing.T) {
 		_, err := c.host.Client.Reload(t.Context())
 		done <- err
 	}()
-	c.killSoon(t)
+	c.killWithin(t, reloadTime)
 	if <-done == nil {
 		c.reloads++
 	} else {
@@ -140,9 +140,15 @@ func (c *chaos) reloadAndKill(t *testing.T) {
 	c.restart(t)
 }
 
-// killSoon kills at a random moment of the next fifteenth of a second: what a flip or a reload takes here, and more.
-func (c *chaos) killSoon(t *testing.T) {
-	time.Sleep(c.within(time.Second / 15))
+// What a flip or a reload takes here, and more. Each change of a Maglev table waits for a grace period.
+const (
+	flipTime   = time.Second / 15
+	reloadTime = time.Second / 5
+)
+
+// killWithin kills at a random moment of the time to come.
+func (c *chaos) killWithin(t *testing.T, d time.Duration) {
+	time.Sleep(c.within(d))
 	c.kill(t)
 }
 

@@ -28,7 +28,7 @@ func manyChanges(l *lab.Lab) [2]string {
 func TestKill9BetweenAnyTwoWritesOfAReloadLeavesNothingHalfApplied(t *testing.T) {
 	t.Parallel()
 	s := mustStage(t, setting{}, endpoints(port)...)
-	s.fleet.Add(t.Context(), 10, role(endpoints(port)...))
+	s.fleet.Add(t.Context(), 5, role(endpoints(port)...))
 	files := manyChanges(s.lab)
 	var points []string
 	for n := 1; n <= 2*wanted; n++ {
