@@ -181,23 +181,19 @@ func (c *Controller) write(want *image.Image) error {
 // vips puts the VIPs on the first interface, so that the kernel answers for them, and takes ours away that are no longer
 // wanted. The program runs there already, so the kernel never answers a player itself.
 func (c *Controller) vips(cfg *config.Config) error {
-	want := map[netip.Addr]bool{}
+	keep := c.addressesInUse()
+	first := cfg.Interfaces[0]
 	if cfg.VIPAddresses == config.VIPAddressesHost {
 		for _, s := range cfg.Services {
 			for _, l := range s.Listeners {
-				want[l.VIP] = true
+				keep[l.VIP] = true
 			}
 		}
+		if err := vip.Ensure(first, slices.SortedFunc(maps.Keys(keep), netip.Addr.Compare)); err != nil {
+			return err
+		}
 	}
-	if err := vip.Ensure(cfg.Interfaces[0], slices.SortedFunc(maps.Keys(want), netip.Addr.Compare)); err != nil {
-		return err
-	}
-	ours, err := vip.Ours()
-	if err != nil {
-		return err
-	}
-	open := c.addressesInUse()
-	return vip.Remove(slices.DeleteFunc(ours, func(a netip.Addr) bool { return want[a] || open[a] }))
+	return vip.Keep(first, slices.Collect(maps.Keys(keep)))
 }
 
 // addressesInUse: a closed listener keeps its flows, so its VIP stays too.

@@ -49,13 +49,28 @@ func Ensure(ifname string, vips []netip.Addr) error {
 // Remove takes away those of the VIPs that Ensure added, from whichever
 // interface. It tries all and joins the errors.
 func Remove(vips []netip.Addr) error {
+	return removeIf(func(a address) bool { return slices.Contains(vips, a.addr) })
+}
+
+// Keep takes away what Ensure added, but for these VIPs on that interface. It
+// tries all and joins the errors.
+func Keep(ifname string, vips []netip.Addr) error {
+	link, err := netlink.LinkByName(ifname)
+	if err != nil {
+		return fmt.Errorf("find interface %s: %w", ifname, err)
+	}
+	index := link.Attrs().Index
+	return removeIf(func(a address) bool { return a.index != index || !slices.Contains(vips, a.addr) })
+}
+
+func removeIf(gone func(address) bool) error {
 	have, err := list()
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, a := range have {
-		if !a.ours || !slices.Contains(vips, a.addr) {
+		if !a.ours || !gone(a) {
 			continue
 		}
 		err := remove(a)

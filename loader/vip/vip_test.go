@@ -114,6 +114,21 @@ func TestRemoveLeavesOtherVIPs(t *testing.T) {
 	wantOurs(t, vip6)
 }
 
+func TestKeepLeavesTheVIPsOnOneInterfaceOnly(t *testing.T) {
+	enter(t)
+	old, link := mustVeth(t, "eth0"), mustVeth(t, "eth1")
+	must(t, Ensure("eth0", both))
+	must(t, Ensure("eth1", both))
+	must(t, Keep("eth1", []netip.Addr{vip6}))
+	wantOurs(t, vip6)
+	if _, ok := find(t, old, vip6); ok {
+		t.Error("still on the other interface")
+	}
+	if _, ok := find(t, link, vip6); !ok {
+		t.Error("gone from the interface")
+	}
+}
+
 func TestAnAddressThatWasThereIsLeftAlone(t *testing.T) {
 	enter(t)
 	link := mustVeth(t, "eth0")
