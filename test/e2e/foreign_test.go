@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
 	"github.com/ebbtide/ebbtide/test/lab"
 )
 
@@ -22,7 +20,9 @@ func TestForeignTrafficPassesToTheHost(t *testing.T) {
 	addrs := append(s.lab.LBAddresses(), lab.VIP4, lab.VIP6)
 	for _, addr := range addrs {
 		t.Run(addr.String(), func(t *testing.T) {
-			s.forgetNeighbours(t) // so that ARP and neighbour discovery have to pass, too
+			if err := s.lab.ForgetNeighbours(); err != nil { // so that ARP and neighbour discovery have to pass, too
+				t.Fatal(err)
+			}
 			if err := ping(s.lab.Client, addr); err != nil {
 				t.Errorf("ping: %v", err)
 			}
@@ -33,29 +33,6 @@ func TestForeignTrafficPassesToTheHost(t *testing.T) {
 	}
 	s.fleet.Exchange(2)
 	s.mustBeWhole(t)
-}
-
-// forgetNeighbours makes the router ask again for whoever it knows.
-func (s *stage) forgetNeighbours(t *testing.T) {
-	t.Helper()
-	index, err := s.lab.Router.Index("lan")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		entries, err := s.lab.Router.Netlink().NeighList(index, family)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			if e.IP.IsMulticast() {
-				continue
-			}
-			if err := s.lab.Router.Netlink().NeighDel(&e); err != nil {
-				t.Logf("forget %v: %v", e.IP, err) // gone by itself
-			}
-		}
-	}
 }
 
 // ping sends an echo request and waits for its answer.

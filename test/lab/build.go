@@ -122,6 +122,11 @@ func (l *Lab) buildFront() error {
 	return l.poll(end{l.Router, "front"})
 }
 
+// AddArm gives the load balancer one more interface, with nobody at its other end.
+func (l *Lab) AddArm(name string) error {
+	return connect(end{l.LB, name}, end{l.Switch, name})
+}
+
 // routeVIPs tells the router where the VIPs are.
 func (l *Lab) routeVIPs() error {
 	iface, front := "lan", l.frontNet()
@@ -169,6 +174,23 @@ func (l *Lab) frontNet() segment {
 		return frontNet
 	}
 	return lanNet
+}
+
+// ForgetNeighbours makes router and backends ask again for everybody, the load balancer too.
+func (l *Lab) ForgetNeighbours() error {
+	ends := []end{{l.Router, "lan"}}
+	if l.opts.Arms == TwoArms {
+		ends = append(ends, end{l.Router, "front"})
+	}
+	for _, b := range l.Backends {
+		ends = append(ends, end{b.NS, "eth0"})
+	}
+	for _, e := range ends {
+		if err := e.ns.forget(e.iface); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forward lets the namespace forward both families.

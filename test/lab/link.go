@@ -124,6 +124,25 @@ func (ns *NS) SetMAC(iface string, mac net.HardwareAddr) error {
 	return ns.onLink("set address", iface, func(l netlink.Link) error { return ns.handle.LinkSetHardwareAddr(l, mac) })
 }
 
+// forget makes the namespace ask again for its neighbours on a link.
+func (ns *NS) forget(iface string) error {
+	return ns.onLink("forget neighbours", iface, func(l netlink.Link) error {
+		list, err := ns.handle.NeighList(l.Attrs().Index, netlink.FAMILY_ALL)
+		if err != nil {
+			return err
+		}
+		for _, n := range list {
+			if n.State&(unix.NUD_NOARP|unix.NUD_PERMANENT) != 0 {
+				continue
+			}
+			if err := ns.handle.NeighDel(&n); err != nil && !errors.Is(err, unix.ENOENT) { // gone by itself
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // onLink looks a link up and does something with it.
 func (ns *NS) onLink(what, iface string, do func(netlink.Link) error) error {
 	l, err := ns.handle.LinkByName(iface)

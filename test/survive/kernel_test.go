@@ -2,22 +2,17 @@ package survive
 
 import (
 	"errors"
-	"log/slog"
 	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/cilium/ebpf"
-
-	"github.com/ebbtide/ebbtide/bpf/bpfwide"
 	"github.com/ebbtide/ebbtide/internal/config"
 	"github.com/ebbtide/ebbtide/internal/image"
 	"github.com/ebbtide/ebbtide/internal/state"
 	"github.com/ebbtide/ebbtide/loader"
 	kernel "github.com/ebbtide/ebbtide/maps"
-	"github.com/ebbtide/ebbtide/test/host"
 )
 
 var errEnough = errors.New("enough")
@@ -25,14 +20,7 @@ var errEnough = errors.New("enough")
 // withPlane opens what is pinned, beside the daemon, which is not upgrading.
 func (s *stage) withPlane(t *testing.T, f func(*loader.Plane)) {
 	t.Helper()
-	var spec *ebpf.CollectionSpec
-	if s.host.Options().Build == host.Wide {
-		var err error
-		if spec, err = bpfwide.LoadProgram(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p, err := loader.Open(loader.Options{Dir: s.host.Options().BPFDir, MaxFlows: 1024, Spec: spec, Logger: slog.New(slog.DiscardHandler)})
+	p, err := s.host.Plane()
 	if err != nil {
 		t.Fatal(err)
 	}
