@@ -26,6 +26,7 @@ type setting struct {
 	options  host.Options
 	file     file
 	networks []string // default: tcp, udp
+	timeouts string   // default: calm
 }
 
 // file is what a test has to say about its configuration file; the zero value leaves all to the defaults.
@@ -49,6 +50,9 @@ func mustSet(t *testing.T, set setting) *stage {
 	t.Helper()
 	if set.networks == nil {
 		set.networks = []string{"tcp", "udp"}
+	}
+	if set.timeouts == "" {
+		set.timeouts = calm
 	}
 	s := &stage{lab: lab.Must(t, set.lab), set: set}
 	for _, vip := range []netip.Addr{lab.VIP4, lab.VIP6} {
@@ -98,7 +102,7 @@ func (s *stage) start(t *testing.T) {
 // configure writes the configuration file; the daemon is not told.
 func (s *stage) configure(t *testing.T, f file) {
 	t.Helper()
-	world := host.Service{Name: service, Timeouts: calm}
+	world := host.Service{Name: service, Timeouts: s.set.timeouts}
 	for _, e := range s.endpoints {
 		world.Listeners = append(world.Listeners, fmt.Sprintf("{vip: %q, protocol: %s, port: %d}", e.Addr.Addr(), e.Network, e.Addr.Port()))
 	}
