@@ -117,6 +117,7 @@ func (e entry) service() placedService {
 		s.listeners, s.sound = v.listeners()
 	}
 	if v, ok := fields.get("forwarding"); ok {
+		v.remember()
 		s.forwarding, ok = oneOf(v, DSR, NAT)
 		s.sound = s.sound && ok
 	}
@@ -124,6 +125,7 @@ func (e entry) service() placedService {
 		s.timeouts = v.timeouts()
 	}
 	if v, ok := fields.need("pools"); ok {
+		v.remember()
 		s.pools = v.pools()
 	}
 	return s
