@@ -297,18 +297,18 @@ func (c *Controller) WatchDrain(ctx context.Context, req api.DrainRequest, yield
 		c.mu.Unlock()
 		return err
 	}
-	watched, err := c.watched(service, req.Generation)
+	watching, err := c.watched(service, req.Generation)
 	c.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if len(watched) == 0 {
+	if len(watching) == 0 {
 		return yield(api.DrainProgress{Service: req.Service, State: api.StateDrained, Done: true})
 	}
 	c.sweepSoon()
 	for {
 		c.mu.Lock()
-		progress, over, err := c.progress(watched)
+		progress, over, err := c.progress(watching)
 		change := c.change
 		c.mu.Unlock()
 		if err != nil {
@@ -331,21 +331,40 @@ func (c *Controller) WatchDrain(ctx context.Context, req api.DrainRequest, yield
 	}
 }
 
-// watched chooses the generations to follow, with what they are called: the one named, else all that drain, else the
-// one that drained last, else none.
-func (c *Controller) watched(service uint16, number uint32) (map[uint16]api.GenerationRef, error) {
-	out := map[uint16]api.GenerationRef{}
+// watched is a generation that somebody waits for, and its drain when the wait began: once that is ended, it stays so for
+// him, though the generation may drain anew before he hears of it.
+type watched struct {
+	service string
+	ref     api.GenerationRef
+	drain   *drain
+}
+
+// watch remembers a generation and its drain, one that was over before this daemon started included.
+func (c *Controller) watch(g uint16) watched {
+	rec := c.image.Generations[g]
+	if c.drains[g] == nil {
+		c.drains[g] = &drain{service: rec.Service, after: c.begun}
+	}
+	return watched{c.image.Services[rec.Service].Name, c.ref(g), c.drains[g]}
+}
+
+// watched chooses the generations to follow: the one named, else all that drain, else the one that drained last, else
+// none. One named that is live again is told what ended its drain.
+func (c *Controller) watched(service uint16, number uint32) (map[uint16]watched, error) {
+	out := map[uint16]watched{}
 	last := uint16(0)
 	for _, g := range c.image.GenerationsOf(service) {
 		rec := c.image.Generations[g]
 		drains := rec.State == kernel.Draining || rec.State == kernel.Drained
+		d := c.drains[g]
+		ended := d != nil && d.endedBy != ""
 		switch {
-		case number != 0 && rec.Number == number && drains:
-			return map[uint16]api.GenerationRef{g: c.ref(g)}, nil
+		case number != 0 && rec.Number == number && (drains || ended):
+			return map[uint16]watched{g: c.watch(g)}, nil
 		case number != 0 && rec.Number == number:
 			return nil, api.Errorf(api.Refused, "service %s: generation %d is %s: it does not drain", c.image.Services[service].Name, number, stateName(rec.State))
 		case rec.State == kernel.Draining:
-			out[g] = c.ref(g)
+			out[g] = c.watch(g)
 		case rec.State == kernel.Drained:
 			last = g
 		}
@@ -354,17 +373,17 @@ func (c *Controller) watched(service uint16, number uint32) (map[uint16]api.Gene
 	case number != 0:
 		return nil, api.Errorf(api.NotFound, "service %s: there is no generation %d, or it is gone", c.image.Services[service].Name, number)
 	case len(out) == 0 && last != 0:
-		out[last] = c.ref(last)
+		out[last] = c.watch(last)
 	}
 	return out, nil
 }
 
 // progress of each watched generation, and whether all of them are over.
-func (c *Controller) progress(watched map[uint16]api.GenerationRef) ([]api.DrainProgress, bool, error) {
+func (c *Controller) progress(watching map[uint16]watched) ([]api.DrainProgress, bool, error) {
 	over := true
 	var out []api.DrainProgress
-	for _, g := range slices.Sorted(maps.Keys(watched)) {
-		p, err := c.progressOf(g, watched[g])
+	for _, g := range slices.Sorted(maps.Keys(watching)) {
+		p, err := c.progressOf(g, watching[g])
 		if err != nil {
 			return nil, false, err
 		}
@@ -374,32 +393,27 @@ func (c *Controller) progress(watched map[uint16]api.GenerationRef) ([]api.Drain
 	return out, over, nil
 }
 
-func (c *Controller) progressOf(g uint16, ref api.GenerationRef) (api.DrainProgress, error) {
+func (c *Controller) progressOf(g uint16, w watched) (api.DrainProgress, error) {
+	p := api.DrainProgress{Service: w.service, Generation: w.ref, State: api.StateDrained}
 	rec, there := c.image.Generations[g]
-	if !there || rec.Number != ref.Number { // drained, and collected since
-		return api.DrainProgress{Generation: ref, State: api.StateDrained}, nil
+	if !there || rec.Number != w.ref.Number { // drained, and collected since
+		return p, nil
 	}
 	n, err := c.plane.Tables.Counters(g)
 	if err != nil {
-		return api.DrainProgress{}, err
+		return p, err
 	}
-	p := api.DrainProgress{Service: c.image.Services[rec.Service].Name, Generation: c.ref(g), Left: c.sessions(g)}
+	p.Generation, p.Left = c.ref(g), c.sessions(g)
 	p.NewSinceFlip, p.Reopened = sinceFlip(rec, n)
-	p.State = stateName(rec.State)
-	d := c.drains[g]
-	if rec.State == kernel.Live {
-		p.State = api.StateEnded
+	switch {
+	case w.drain.endedBy != "":
+		p.State, p.EndedBy = api.StateEnded, w.drain.endedBy
+	case rec.State == kernel.Draining && w.drain.reason != "":
+		p.State, p.Reason = api.StateInconclusive, w.drain.reason
+	default:
+		p.State = stateName(rec.State)
 	}
-	if d == nil {
-		return p, nil
-	}
-	if d.reason != "" && rec.State == kernel.Draining {
-		p.State, p.Reason = api.StateInconclusive, d.reason
-	}
-	if rec.State == kernel.Live {
-		p.EndedBy = d.endedBy
-	}
-	p.RatePerSecond = d.rate()
+	p.RatePerSecond = w.drain.rate()
 	if p.RatePerSecond > 0 {
 		at := c.last.at.Add(time.Duration(float64(p.Left.Total) / p.RatePerSecond * float64(time.Second)))
 		p.EmptyAt = &at

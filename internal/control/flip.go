@@ -123,12 +123,12 @@ func (c *Controller) flip(service, to uint16, by string) (api.FlipResult, error)
 	c.step("flip: store")
 	c.plane.Tables.SetSteer(service, want.Services[service].Steer)
 	c.image = want
+	c.endDrain(to, by)
 	c.step("flip: barrier")
 	took, err := c.plane.Barrier()
 	if err != nil {
 		return api.FlipResult{}, err
 	}
-	c.endDrain(to, by)
 	c.startDrains(service)
 	if old != 0 {
 		if err := c.markFlip(old); err != nil {
