@@ -21,12 +21,12 @@ func TestFlowsListsWhatThePlayersKnowWhateverTheFilter(t *testing.T) {
 	old := append(s.login(t, "blue", home...).Sessions(), s.login(t, "blue", home...).Sessions()...)
 	visit := s.mustSay(t, "blue", 2, guest...)
 	quitter := s.mustSay(t, "blue", 2, home...)
-	s.awaitFlows(t, len(old), "--state", "established")
-	s.do(t, "flip", "world").mustBe(t, 0, proof(green2, blue1, "16"), "")
-	fresh, once := s.mustSay(t, "green", 2, home...), s.mustSay(t, "green", 1, home...)
 	for _, session := range quitter {
 		session.Logout()
 	}
+	s.awaitFlows(t, len(old), "--state", "established")
+	s.do(t, "flip", "world").mustBe(t, 0, proof(green2, blue1, "16"), "")
+	fresh, once := s.mustSay(t, "green", 2, home...), s.mustSay(t, "green", 1, home...)
 
 	blue, green := slices.Concat(old, visit, quitter), slices.Concat(fresh, once)
 	all := slices.Concat(blue, green)
