@@ -54,13 +54,14 @@ static __always_inline int reply4(struct xdp_md *ctx, struct ethhdr *eth, struct
 	struct transport_ports *ports = l4.header;
 	struct source from = { .addr = { ip->saddr } };
 	struct cold *cold;
+	int verdict;
 
 	if (!reply)
 		return pass(PASS_NOT_OURS);
 	flow_id4(&call->id, ip->daddr, call->t.dport, reply->port, reply->vip_id);
-	cold = answered(FAMILY_IPV4, call, &from);
+	cold = answered(FAMILY_IPV4, call, &from, &verdict);
 	if (!cold)
-		return pass(PASS_NO_FLOW);
+		return verdict;
 	if (ip->ttl <= 1)
 		return drop(DROP_TTL);
 	rewrite4(ip, &ip->saddr, l4, &ports->source, reply->vip[0], reply->port);

@@ -85,6 +85,7 @@ static __always_inline int reply6(struct xdp_md *ctx, struct ethhdr *eth, struct
 	struct reply *reply;
 	__u64 client[2];
 	struct cold *cold;
+	int verdict;
 
 	__builtin_memcpy(key.vip, &ip->saddr, sizeof(key.vip));
 	reply = bpf_map_lookup_elem(&replies6, &key);
@@ -93,9 +94,9 @@ static __always_inline int reply6(struct xdp_md *ctx, struct ethhdr *eth, struct
 	__builtin_memcpy(client, &ip->daddr, sizeof(client));
 	flow_id6(&call->id, client, call->t.dport, reply->port, reply->vip_id);
 	__builtin_memcpy(from.addr, &ip->saddr, sizeof(from.addr));
-	cold = answered(FAMILY_IPV6, call, &from);
+	cold = answered(FAMILY_IPV6, call, &from, &verdict);
 	if (!cold)
-		return pass(PASS_NO_FLOW);
+		return verdict;
 	if (ip->hop_limit <= 1)
 		return drop(DROP_TTL);
 	rewrite6(ip, (__be32 *)&ip->saddr, l4, &ports->source, reply->vip, reply->port);

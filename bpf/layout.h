@@ -98,7 +98,7 @@ enum colour {
 /* What a plain hit has no need of, at the same index as the slot. */
 struct cold {
 	__u32 start;   /* tick at which the flow was pinned */
-	__u32 fin_seq; /* sequence number after the last FIN, host order; holds while meta says FIN */
+	__u32 end_seq; /* sequence number after the SYN (half-open) or the last FIN (while meta says FIN), host order */
 	__u8 mac[6];   /* nat: the next hop that the client's packets came from */
 	__u16 iface;   /* and the slot of its interface in globals.ifaces */
 };

@@ -19,7 +19,7 @@ enum direction {
 
 struct step {
 	__u64 meta;	  /* the next word */
-	__u32 fin_seq;	  /* to be stored in the cold record when fin says so */
+	__u32 end_seq;	  /* to be stored in the cold record when fin says so */
 	bool fin;
 	bool new_session; /* the packet opens a new session: the entry is not its pin */
 	bool reopened;	  /* it may have opened one, and keeps its pin */
@@ -51,10 +51,19 @@ static __always_inline enum flow_state first_state(const struct transport *t)
 	return t->flags & (TCP_FIN | TCP_RST) ? FLOW_CLOSING : FLOW_HALF_OPEN;
 }
 
-/* The sequence number after a FIN (RFC 9293, section 3.4: a FIN takes one). */
-static __always_inline __u32 fin_end(const struct transport *t)
+/*
+ * The sequence number after a SYN or a FIN (RFC 9293, section 3.4: each takes one). A SYN's data is left out: sent again,
+ * a SYN of TCP Fast Open may have lost it (RFC 7413, section 4.1.3.1).
+ */
+static __always_inline __u32 end_of(const struct transport *t)
 {
-	return t->seq + t->payload + 1;
+	return t->seq + (is_open(t) ? 0 : t->payload) + 1;
+}
+
+/* Whether a packet is judged by the sequence number in the cold record. */
+static __always_inline bool needs_end(__u64 meta, const struct transport *t)
+{
+	return meta & META_FIN || (meta_state(meta) == FLOW_HALF_OPEN && is_open(t));
 }
 
 /* Traffic that spans ten seconds makes a flow established; in nat the backend's answer does (answered()). */
@@ -66,46 +75,63 @@ static __always_inline __u64 older(__u64 meta, __u32 silence, __u8 forwarding)
 		age = AGE_MAX;
 	meta = (meta & ~META_AGE) | (__u64)age << META_AGE_SHIFT;
 	if (meta_state(meta) == FLOW_YOUNG && age >= AGE_ESTABLISHED && forwarding != FORWARDING_NAT)
-		meta = meta_with_state(meta, FLOW_ESTABLISHED);
+		meta = (meta & ~META_STATE) | FLOW_ESTABLISHED;
 	return meta;
 }
 
+/*
+ * Back to life, for now: a FIN that was seen stays noted, since data that was lost and sent again comes behind a true FIN
+ * too, and then only ACKs are left to tell.
+ */
 static __always_inline __u64 revived(__u64 meta)
 {
-	return meta_with_state(meta, meta_age(meta) >= AGE_ESTABLISHED ? FLOW_ESTABLISHED : FLOW_YOUNG);
+	return (meta & ~META_STATE) | (meta_age(meta) >= AGE_ESTABLISHED ? FLOW_ESTABLISHED : FLOW_YOUNG);
 }
 
 /* An ACK that only confirms the close: it comes right after the sender's own FIN, or acknowledges the other side's. */
-static __always_inline bool confirms_fin(__u64 meta, const struct transport *t, __u32 fin_seq)
+static __always_inline bool confirms_fin(__u64 meta, const struct transport *t, __u32 end_seq)
 {
-	return (meta & META_FIN) && !t->payload && (t->seq == fin_seq || t->ack == fin_seq);
+	return (meta & META_FIN) && !t->payload && (t->seq == end_seq || t->ack == end_seq);
+}
+
+/* Data from behind the FIN shows that it was none: nobody sends after his own (RFC 9293, section 3.6). */
+static __always_inline bool refutes_fin(__u64 meta, const struct transport *t, __u32 end_seq)
+{
+	return (meta & META_FIN) && t->payload && (__s32)(t->seq - end_seq) >= 0;
 }
 
 /* A packet that is neither SYN, FIN nor RST. */
 static __always_inline __u64 traffic(__u64 meta, const struct transport *t, enum direction from, __u32 silence,
-				     __u8 forwarding, __u32 fin_seq)
+				     __u8 forwarding, __u32 end_seq)
 {
+	if (refutes_fin(meta, t, end_seq))
+		meta &= ~META_FIN;
+	else if (confirms_fin(meta, t, end_seq))
+		return (meta & ~META_STATE) | FLOW_CLOSING;
 	switch (meta_state(meta)) {
 	case FLOW_HALF_OPEN:
 		if (from == FROM_CLIENT)
 			meta = meta_with_state(meta, FLOW_YOUNG);
 		return meta;
 	case FLOW_CLOSING:
-		return confirms_fin(meta, t, fin_seq) ? meta : revived(meta);
+		return revived(meta);
 	case FLOW_YOUNG:
 		meta = older(meta, silence, forwarding);
 		if (from == FROM_BACKEND)
-			meta = meta_with_state(meta, FLOW_ESTABLISHED);
+			meta = (meta & ~META_STATE) | FLOW_ESTABLISHED;
 		return meta;
 	}
 	return older(meta, silence, forwarding);
 }
 
-static __always_inline void syn(struct step *s, __u64 meta, __u32 silence, __u32 reuse_after, __u32 now)
+/* A SYN is one sent again when it has the sequence number of the one that was pinned. */
+static __always_inline void syn(struct step *s, __u64 meta, const struct transport *t, __u32 silence, __u32 end_seq,
+				__u32 reuse_after, __u32 now)
 {
 	switch (meta_state(meta)) {
-	case FLOW_HALF_OPEN: /* sent again */
+	case FLOW_HALF_OPEN: /* another SYN: its connection was refused, or had lost its pin, and this is the next */
 		s->meta = meta_with_seen(meta, now);
+		s->new_session = end_of(t) != end_seq;
 		return;
 	case FLOW_CLOSING:
 		s->new_session = true;
@@ -118,26 +144,26 @@ static __always_inline void syn(struct step *s, __u64 meta, __u32 silence, __u32
 		s->reopened = true;
 }
 
-/* fin_seq is the cold record's; reuse_after matters for SYNs only. */
+/* end_seq is the cold record's, where needs_end() asks for it; reuse_after matters for SYNs only. */
 static __always_inline struct step flow_step(__u64 meta, const struct transport *t, enum direction from, __u32 now,
-					     __u8 forwarding, __u32 fin_seq, __u32 reuse_after)
+					     __u8 forwarding, __u32 end_seq, __u32 reuse_after)
 {
 	__u32 silence = meta_silence(meta, now);
 	struct step s = { .meta = meta };
 
 	if (from == FROM_CLIENT && is_open(t)) {
-		syn(&s, meta, silence, reuse_after, now);
+		syn(&s, meta, t, silence, end_seq, reuse_after, now);
 		return s;
 	}
 	if (t->flags & TCP_FIN) {
 		s.fin = true;
-		s.fin_seq = fin_end(t);
+		s.end_seq = end_of(t);
 		meta = meta_with_state(older(meta, silence, forwarding), FLOW_CLOSING) | META_FIN;
 	} else if (t->flags & TCP_RST) {
 		if (meta_state(meta) != FLOW_CLOSING)
 			meta = meta_with_state(older(meta, silence, forwarding), FLOW_CLOSING);
 	} else if (!(t->flags & TCP_SYN)) {
-		meta = traffic(meta, t, from, silence, forwarding, fin_seq);
+		meta = traffic(meta, t, from, silence, forwarding, end_seq);
 	}
 	s.meta = meta_with_seen(meta, now);
 	return s;

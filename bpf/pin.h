@@ -46,11 +46,11 @@ struct call {
 	__u16 service;
 	__u8 forwarding;
 	__u8 closed;	  /* the listener takes no new flows */
-	__u8 pad[4];
 	enum table table; /* out, by a miss */
 	__u32 index;
 	__u32 backend;
 	__u32 import;	  /* slot of the previous table that holds the pin, or NO_SLOT */
+	__u64 import_meta;
 };
 
 /* A pass over the candidate lines. */
@@ -58,7 +58,7 @@ struct scan {
 	__u64 own_meta;
 	__u32 own; /* the flow's own slot, expired or not */
 	__u32 best;
-	__u64 best_meta;
+	__u64 best_meta; /* 0: a free slot, whatever its claims */
 	__u64 best_rank;
 };
 
@@ -155,7 +155,6 @@ static __always_inline __u64 rank_free(__u32 i, __u32 used, __u32 pair)
 struct room {
 	__u32 used;
 	__u32 free; /* a free slot, or NO_SLOT */
-	__u64 free_meta;
 };
 
 static __always_inline void offer(struct scan *scan, const struct room *room, __u32 i, __u32 pair)
@@ -166,7 +165,7 @@ static __always_inline void offer(struct scan *scan, const struct room *room, __
 		return;
 	scan->best_rank = rank;
 	scan->best = room->free;
-	scan->best_meta = room->free_meta;
+	scan->best_meta = 0;
 }
 
 /* Looks for the flow in one line, and for room. Returns true when the flow is there, or the line is not. */
@@ -188,7 +187,6 @@ static __always_inline bool scan_line(const enum table table, const enum family 
 		meta = load_meta(slot.meta);
 		if (meta_state(meta) == FLOW_FREE) {
 			room->free = line * SLOTS + s;
-			room->free_meta = meta;
 			continue;
 		}
 		room->used++;
@@ -355,7 +353,10 @@ static __always_inline void count_pin(struct call *call, const struct choice *c)
 		n->new_sessions++;
 }
 
-/* No slot. The live generation serves it unpinned; but while one drains a SYN must not begin what can't be kept. */
+/*
+ * No slot. The live generation serves it unpinned; but while one drains a SYN must not begin what can't be kept, and in
+ * nat nothing can be served whose replies no pin leads back.
+ */
 static __always_inline int go_loose(const enum family family, struct call *call)
 {
 	struct choice c = steer(call->service, family, call->id.key, is_midstream(&call->t));
@@ -365,7 +366,7 @@ static __always_inline int go_loose(const enum family family, struct call *call)
 		call->backend = DROP_NO_GENERATION;
 		return PIN_DROP;
 	}
-	if (c.draining && !is_midstream(&call->t) && call->t.proto == IPPROTO_TCP && rule(RULE_PIN)) {
+	if (rule(RULE_PIN) && (call->forwarding == FORWARDING_NAT || (c.draining && is_open(&call->t)))) {
 		call->backend = DROP_TABLE_FULL;
 		return PIN_DROP;
 	}
@@ -407,27 +408,32 @@ static __always_inline __u32 tag_of(const enum family family, const struct call 
 }
 
 /* The slot is claimed: nobody else changes it. */
-static __always_inline int write_pin(const enum table table, const enum family family, struct call *call,
-				     const struct slot *slot, __u64 claimed, __u32 index)
+static __always_inline int write_pin(const enum table table, const enum family family, struct call *call, __u32 index,
+				     __u64 claimed)
 {
 	struct choice c = steer(call->service, family, call->id.key, is_midstream(&call->t));
 	struct cold *cold = cold_at(table, family, index);
+	struct slot slot;
 	__u64 pinned;
 
 	stall(STALL_PUBLISH);
+	if (!slot_at(table, family, index, &slot)) {
+		call->backend = DROP_BAD_MAP;
+		return PIN_DROP;
+	}
 	if (!c.backend || !cold) {
-		publish(slot, claimed, claimed & META_TAG);
+		publish(&slot, claimed, claimed & META_TAG);
 		call->backend = DROP_NO_GENERATION;
 		return PIN_DROP;
 	}
-	write_key(family, slot, &call->id);
+	write_key(family, &slot, &call->id);
 	cold->start = call->now;
-	cold->fin_seq = fin_end(&call->t);
+	cold->end_seq = end_of(&call->t);
 	*(__u64 *)cold->mac = call->last_hop;
 	pinned = meta_make(first_state(&call->t), tag_of(family, call, claimed), c.backend, call->now);
 	if (call->t.flags & TCP_FIN)
 		pinned |= META_FIN;
-	publish(slot, claimed, pinned);
+	publish(&slot, claimed, pinned);
 	count_pin(call, &c);
 	if (index >= CONFIG.layouts[table][family].lines * SLOTS)
 		count(EVENT_OVERFLOW);
@@ -435,68 +441,97 @@ static __always_inline int write_pin(const enum table table, const enum family f
 	return PIN_PINNED;
 }
 
-/* Moves a pin from the previous table into the claimed slot. Only holders of the stripe use it there, so it can go. */
-static __always_inline int move_pin(const enum family family, struct call *call, const struct slot *slot,
-				    __u64 claimed, __u32 index)
+static __always_inline int write_in(const enum family family, struct call *call, __u32 index, __u64 claimed)
+{
+	if (on_previous(call))
+		return write_pin(TABLE_PREVIOUS, family, call, index, claimed);
+	return write_pin(TABLE_CURRENT, family, call, index, claimed);
+}
+
+__noinline int write4(struct call *call, __u32 index, __u64 claimed)
+{
+	return call ? write_in(FAMILY_IPV4, call, index, claimed) : PIN_DROP;
+}
+
+__noinline int write6(struct call *call, __u32 index, __u64 claimed)
+{
+	return call ? write_in(FAMILY_IPV6, call, index, claimed) : PIN_DROP;
+}
+
+/*
+ * Moves a pin from the previous table into the claimed slot. The old slot is freed first, by a compare-and-swap of the word
+ * that was judged: packets that found the pin there may still touch it, and one that is only now coming from the time
+ * before may replace it. Returns -1 when one did.
+ */
+static __always_inline int move_pin(const enum family family, struct call *call, __u32 index, __u64 claimed)
 {
 	struct cold *from = cold_at(TABLE_PREVIOUS, family, call->import);
 	struct cold *to = cold_at(TABLE_CURRENT, family, index);
-	struct slot old;
-	__u64 meta;
+	__u64 meta = call->import_meta;
+	bool freed = false;
+	struct slot slot;
 
-	if (!from || !to || !slot_at(TABLE_PREVIOUS, family, call->import, &old)) {
-		publish(slot, claimed, claimed & META_TAG);
+	if (from && to && slot_at(TABLE_PREVIOUS, family, call->import, &slot)) {
+		*to = *from;
+		freed = __sync_val_compare_and_swap(slot.meta, meta, meta & META_TAG) == meta;
+	}
+	if (!slot_at(TABLE_CURRENT, family, index, &slot)) {
 		call->backend = DROP_BAD_MAP;
 		return PIN_DROP;
 	}
-	meta = load_meta(old.meta);
-	write_key(family, slot, &call->id);
-	*to = *from;
-	publish(slot, claimed, (meta & ~META_TAG) | (__u64)tag_of(family, call, claimed) << META_TAG_SHIFT);
-	__sync_val_compare_and_swap(old.meta, meta, meta & META_TAG);
+	if (!freed) {
+		count(EVENT_CAS_LOST);
+		publish(&slot, claimed, claimed & META_TAG);
+		return -1;
+	}
+	write_key(family, &slot, &call->id);
+	publish(&slot, claimed, (meta & ~META_TAG) | (__u64)tag_of(family, call, claimed) << META_TAG_SHIFT);
 	count(EVENT_IMPORTED);
 	call->index = index;
 	return PIN_FOUND;
 }
 
-/* Takes the slot that scan chose. Returns -1 when another CPU was faster. */
-static __always_inline int claim(const enum table table, const enum family family, struct call *call, __u32 index,
-				 __u64 meta)
+__noinline int move4(struct call *call, __u32 index, __u64 claimed)
 {
-	__u64 claimed = meta_make(FLOW_CLAIMED, next_claim(family, meta), 0, 0);
+	return call ? move_pin(FAMILY_IPV4, call, index, claimed) : PIN_DROP;
+}
+
+__noinline int move6(struct call *call, __u32 index, __u64 claimed)
+{
+	return call ? move_pin(FAMILY_IPV6, call, index, claimed) : PIN_DROP;
+}
+
+/* Claims the slot that scan chose. Returns the claimed word, or 0 when another CPU was faster. */
+static __always_inline __u64 claim(const enum table table, const enum family family, __u32 index, __u64 meta)
+{
 	struct slot slot;
+	__u64 claimed;
 
 	if (!slot_at(table, family, index, &slot))
-		return -1;
-	if (__sync_val_compare_and_swap(slot.meta, meta, claimed) != meta) {
-		count(EVENT_CAS_LOST);
-		return -1;
+		return 0;
+	if (!meta) {
+		meta = load_meta(slot.meta);
+		if (meta_state(meta) != FLOW_FREE)
+			return 0;
 	}
-	if (CONFIG.previous && table == TABLE_CURRENT && call->import != NO_SLOT)
-		return move_pin(family, call, &slot, claimed, index);
-	return write_pin(table, family, call, &slot, claimed, index);
+	claimed = meta_make(FLOW_CLAIMED, next_claim(family, meta), 0, 0);
+	if (__sync_val_compare_and_swap(slot.meta, meta, claimed) == meta)
+		return claimed;
+	count(EVENT_CAS_LOST);
+	return 0;
 }
 
-static __always_inline int claim_in(const enum family family, struct call *call, __u32 index, __u64 meta)
-{
-	if (on_previous(call))
-		return claim(TABLE_PREVIOUS, family, call, index, meta);
-	return claim(TABLE_CURRENT, family, call, index, meta);
-}
-
-__noinline int claim4(struct call *call, __u32 index, __u64 meta)
-{
-	return call ? claim_in(FAMILY_IPV4, call, index, meta) : -1;
-}
-
-__noinline int claim6(struct call *call, __u32 index, __u64 meta)
-{
-	return call ? claim_in(FAMILY_IPV6, call, index, meta) : -1;
-}
-
+/* Claims a slot and fills it: with the pin to be imported, or with a new one. Returns -1 when another CPU was faster. */
 static __always_inline int take(const enum family family, struct call *call, __u32 index, __u64 meta)
 {
-	return family == FAMILY_IPV4 ? claim4(call, index, meta) : claim6(call, index, meta);
+	__u64 claimed = on_previous(call) ? claim(TABLE_PREVIOUS, family, index, meta) :
+					    claim(TABLE_CURRENT, family, index, meta);
+
+	if (!claimed)
+		return -1;
+	if (CONFIG.previous && !on_previous(call) && call->import != NO_SLOT)
+		return family == FAMILY_IPV4 ? move4(call, index, claimed) : move6(call, index, claimed);
+	return family == FAMILY_IPV4 ? write4(call, index, claimed) : write6(call, index, claimed);
 }
 
 static __always_inline void look(const enum family family, struct call *call, struct scan *scan)
@@ -518,46 +553,42 @@ static __always_inline bool holds(const enum family family, const struct call *c
 }
 
 /* Frees an entry of the previous table that is no pin any more, so that nothing can revive it there. */
-static __always_inline void forget(const enum family family, const struct scan *scan)
+static __always_inline bool forget(const enum family family, const struct scan *scan)
 {
 	struct slot slot;
 
-	if (slot_at(TABLE_PREVIOUS, family, scan->own, &slot))
-		__sync_val_compare_and_swap(slot.meta, scan->own_meta, scan->own_meta & META_TAG);
+	return slot_at(TABLE_PREVIOUS, family, scan->own, &slot) &&
+	       __sync_val_compare_and_swap(slot.meta, scan->own_meta, scan->own_meta & META_TAG) == scan->own_meta;
 }
+
+enum aside {
+	ASIDE_NOTHING,
+	ASIDE_FOUND, /* a pin in the current table: call.index says where */
+	ASIDE_AGAIN, /* another CPU changed the entry */
+};
 
 /*
  * An upgrade is under way: looks in the table that new flows do not go to. A pin in the current table is found; one in
  * the previous table is to be imported.
  */
-static __always_inline bool look_aside(const enum family family, struct call *call)
+static __always_inline enum aside look_aside(const enum family family, struct call *call, struct scan *scan)
 {
 	enum table home = call->table;
-	struct scan scan = {};
 
 	call->table = home == TABLE_PREVIOUS ? TABLE_CURRENT : TABLE_PREVIOUS;
-	look(family, call, &scan);
-	if (holds(family, call, &scan)) {
+	look(family, call, scan);
+	if (holds(family, call, scan)) {
 		if (home == TABLE_PREVIOUS) {
-			call->index = scan.own;
-			return true;
+			call->index = scan->own;
+			return ASIDE_FOUND;
 		}
-		call->import = scan.own;
-	} else if (home == TABLE_CURRENT && scan.own != NO_SLOT) {
-		forget(family, &scan);
+		call->import = scan->own;
+		call->import_meta = scan->own_meta;
+	} else if (home == TABLE_CURRENT && scan->own != NO_SLOT && !forget(family, scan)) {
+		return ASIDE_AGAIN;
 	}
 	call->table = home;
-	return false;
-}
-
-__noinline int look_aside4(struct call *call)
-{
-	return call && look_aside(FAMILY_IPV4, call);
-}
-
-__noinline int look_aside6(struct call *call)
-{
-	return call && look_aside(FAMILY_IPV6, call);
+	return ASIDE_NOTHING;
 }
 
 /* No slot for the flow. A pin that is to be imported stays where it is, and is used there. */
@@ -581,8 +612,14 @@ static __always_inline int pin_once(const enum family family, struct call *call)
 	if (CONFIG.previous) {
 		if (*(volatile __u32 *)&globals.pin_previous)
 			call->table = TABLE_PREVIOUS;
-		if (family == FAMILY_IPV4 ? look_aside4(call) : look_aside6(call))
+		switch (look_aside(family, call, &scan)) {
+		case ASIDE_FOUND:
 			return PIN_FOUND;
+		case ASIDE_AGAIN:
+			return -1;
+		case ASIDE_NOTHING:
+			break;
+		}
 	}
 	look(family, call, &scan);
 	if (call->import == NO_SLOT && holds(family, call, &scan)) {
@@ -619,6 +656,7 @@ static __always_inline int pin(const enum family family, struct call *call)
 		call->backend = DROP_STRIPE_BUSY;
 		return PIN_DROP;
 	}
+	call->now = tick_now(); /* whoever held the stripe may have pinned or expired something since */
 	for (i = 0; i < PIN_ATTEMPTS && result < 0; i++)
 		result = pin_once(family, call);
 	stripe_release(&stripe->held);

@@ -47,7 +47,7 @@ const (
 type ProgramCold struct {
 	_      structs.HostLayout
 	Start  uint32
-	FinSeq uint32
+	EndSeq uint32
 	Mac    [6]uint8
 	Iface  uint16
 }

@@ -31,8 +31,14 @@ static __always_inline struct backend *answerer(const enum family family, __u64 
 	return be;
 }
 
-/* Refreshes the flow that a backend answers on; call says where it lies. Returns false when there is no such flow. */
-static __always_inline bool refresh(const enum family family, struct call *call, const __be32 *from)
+enum answer {
+	ANSWER_TO_NONE,	/* of no flow that is pinned to this backend */
+	ANSWER_TO_FLOW,
+	ANSWER_UNTOLD,	/* other CPUs were faster, too often: it may be a flow's */
+};
+
+/* Refreshes the flow that a backend answers on; call says where it lies. */
+static __always_inline enum answer refresh(const enum family family, struct call *call, const __be32 *from)
 {
 	struct hit hit;
 	int i, id;
@@ -45,23 +51,23 @@ static __always_inline bool refresh(const enum family family, struct call *call,
 
 			call->table = TABLE_CURRENT;
 			if (!be)
-				return false;
+				return ANSWER_TO_NONE;
 			switch (touch(TABLE_CURRENT, family, call, &hit, be, FROM_BACKEND)) {
 			case TOUCH_DONE:
-				return true;
+				return ANSWER_TO_FLOW;
 			case TOUCH_AGAIN:
 				continue;
 			case TOUCH_MISS:
-				return false;
+				return ANSWER_TO_NONE;
 			}
 		}
 		id = miss(family, call, FROM_BACKEND);
 		if (id < 0)
-			return false;
+			return id == -DROP_LISTENER_CLOSED ? ANSWER_TO_NONE : ANSWER_UNTOLD;
 		if (id > 0)
-			return answerer(family, (__u64)id << META_BACKEND_SHIFT, from);
+			return answerer(family, (__u64)id << META_BACKEND_SHIFT, from) ? ANSWER_TO_FLOW : ANSWER_TO_NONE;
 	}
-	return false;
+	return ANSWER_UNTOLD;
 }
 
 /* An address handed to a global function. */
@@ -71,24 +77,37 @@ struct source {
 
 __noinline int refresh4(struct call *call, struct source *from)
 {
-	return call && from && refresh(FAMILY_IPV4, call, from->addr);
+	return call && from ? refresh(FAMILY_IPV4, call, from->addr) : ANSWER_TO_NONE;
 }
 
 __noinline int refresh6(struct call *call, struct source *from)
 {
-	return call && from && refresh(FAMILY_IPV6, call, from->addr);
+	return call && from ? refresh(FAMILY_IPV6, call, from->addr) : ANSWER_TO_NONE;
 }
 
-/* The cold record of the flow that a backend answers on, or NULL. */
-static __always_inline struct cold *answered(const enum family family, struct call *call, struct source *from)
+/* Looks for the flow that a backend answers on; its cold record, or NULL with the verdict of the packet. */
+static __always_inline struct cold *answered(const enum family family, struct call *call, struct source *from,
+					     int *verdict)
 {
 	struct hit hit;
 
 	call->forwarding = FORWARDING_NAT;
-	if (find(family, &call->id, &hit) && plain(&hit, call) && answerer(family, hit.word, from->addr))
-		return cold_at(TABLE_CURRENT, family, hit.index);
-	if (!(family == FAMILY_IPV4 ? refresh4(call, from) : refresh6(call, from)))
-		return NULL;
+	if (find(family, &call->id, &hit) && plain(&hit, call) && answerer(family, hit.word, from->addr)) {
+		call->table = TABLE_CURRENT;
+		call->index = hit.index;
+	} else {
+		switch (family == FAMILY_IPV4 ? refresh4(call, from) : refresh6(call, from)) {
+		case ANSWER_TO_FLOW:
+			break;
+		case ANSWER_UNTOLD: /* never to the host's stack, which would answer the client itself */
+			*verdict = drop(DROP_STRIPE_BUSY);
+			return NULL;
+		default:
+			*verdict = pass(PASS_NO_FLOW);
+			return NULL;
+		}
+	}
+	*verdict = XDP_DROP;
 	if (on_previous(call))
 		return cold_at(TABLE_PREVIOUS, family, call->index);
 	return cold_at(TABLE_CURRENT, family, call->index);

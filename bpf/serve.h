@@ -58,7 +58,7 @@ static __always_inline enum touch touch(const enum table table, const enum famil
 	if (!cold)
 		return TOUCH_MISS;
 	step = flow_step(hit->word, &call->t, from, call->now, call->forwarding,
-			 meta_state(hit->word) == FLOW_CLOSING ? cold->fin_seq : 0,
+			 needs_end(hit->word, &call->t) ? cold->end_seq : 0,
 			 is_open(&call->t) ? reuse_after(be->service) : 0);
 	if (step.new_session) {
 		call->ended = hit->word;
@@ -67,7 +67,7 @@ static __always_inline enum touch touch(const enum table table, const enum famil
 	if (step.reopened)
 		count_reopened(be);
 	if (step.fin)
-		cold->fin_seq = step.fin_seq;
+		cold->end_seq = step.end_seq;
 	if (step.meta == hit->word)
 		return TOUCH_DONE;
 	if (!swap_meta(hit, step.meta))
@@ -77,10 +77,10 @@ static __always_inline enum touch touch(const enum table table, const enum famil
 	return TOUCH_DONE;
 }
 
-/* Nothing to change: established, no flag, and seen is of this tick. */
+/* Nothing to change: established, no FIN to be confirmed, no flag, and seen is of this tick. */
 static __always_inline bool plain(const struct hit *hit, const struct call *call)
 {
-	return meta_state(hit->word) == FLOW_ESTABLISHED && meta_seen(hit->word) == call->now &&
+	return (hit->word & (META_STATE | META_FIN)) == FLOW_ESTABLISHED && meta_seen(hit->word) == call->now &&
 	       !(call->t.flags & (TCP_SYN | TCP_FIN | TCP_RST));
 }
 

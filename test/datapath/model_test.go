@@ -22,7 +22,7 @@ type modelFlow struct {
 	age     uint32 // ticks that its traffic has spanned
 	silence uint32 // ticks since its last packet
 	fin     bool
-	finEnd  uint32
+	end     uint32 // sequence number after the SYN or the FIN
 }
 
 // outcome is what a packet should meet: a backend, or a reason to drop or pass.
@@ -57,7 +57,8 @@ func (m *model) fromClient(f frame) outcome {
 	generation := generations[e.backend/10]
 	opens := f.proto == tcp && f.flags&(syn|ack) == syn
 	switch {
-	case opens && (e.state == maps.Closing || e.state != maps.HalfOpen && e.silence >= reuseAfter):
+	case opens && (e.state == maps.Closing || e.state == maps.HalfOpen && e.end != endOf(f) ||
+		e.state != maps.HalfOpen && e.silence >= reuseAfter):
 		return m.begin(f)
 	case opens && e.state != maps.HalfOpen:
 		return outcome{backend: e.backend, moves: sent(generation, f.bytes()).and(moves{generation + ".reopened": 1})}
@@ -67,6 +68,12 @@ func (m *model) fromClient(f frame) outcome {
 		e.packet(f, false)
 	}
 	return outcome{backend: e.backend, moves: sent(generation, f.bytes())}
+}
+
+// sentAgain says whether a SYN is the one that its flow began with.
+func (m *model) sentAgain(f frame) bool {
+	e := m.flows[f.key()]
+	return e != nil && e.end == endOf(f)
 }
 
 // begin is a packet that no pin covers.
@@ -85,13 +92,13 @@ func (m *model) begin(f frame) outcome {
 	if generation == 0 || len(table) == 0 {
 		return outcome{reason: "drop_no_generation", moves: moves{"drop_no_generation": 1}}
 	}
-	e := &modelFlow{proto: f.proto, nat: service == shop, state: maps.HalfOpen}
+	e := &modelFlow{proto: f.proto, nat: service == shop, state: maps.HalfOpen, end: endOf(f)}
 	e.backend = table[uint64(steeringHash(f))*uint64(len(table))>>32]
 	if f.proto == tcp && f.flags&(fin|rst) != 0 {
 		e.state = maps.Closing
 	}
 	if f.proto == tcp && f.flags&fin != 0 {
-		e.fin, e.finEnd = true, finEnd(f)
+		e.fin = true
 	}
 	m.flows[f.key()] = e
 	kind := map[bool]string{true: ".orphans", false: ".new"}[orphan]
@@ -118,7 +125,7 @@ func (e *modelFlow) packet(f frame, fromBackend bool) {
 	switch {
 	case flags&fin != 0:
 		e.grow()
-		e.state, e.fin, e.finEnd = maps.Closing, true, finEnd(f)
+		e.state, e.fin, e.end = maps.Closing, true, endOf(f)
 	case flags&rst != 0 && e.state != maps.Closing:
 		e.grow()
 		e.state, e.fin = maps.Closing, false
@@ -129,16 +136,20 @@ func (e *modelFlow) packet(f frame, fromBackend bool) {
 }
 
 func (e *modelFlow) traffic(f frame, fromBackend bool) {
+	switch {
+	case e.fin && len(f.payload) > 0 && int32(f.seq-e.end) >= 0:
+		e.fin = false // data from behind the FIN
+	case e.fin && len(f.payload) == 0 && (f.seq == e.end || f.ack == e.end):
+		e.state = maps.Closing
+		return
+	}
 	switch e.state {
 	case maps.HalfOpen:
 		if !fromBackend {
 			e.state = maps.Young
 		}
 	case maps.Closing:
-		if e.fin && len(f.payload) == 0 && (f.seq == e.finEnd || f.ack == e.finEnd) {
-			return
-		}
-		e.fin, e.state = false, maps.Young
+		e.state = maps.Young
 		if e.age >= tillEstablished {
 			e.state = maps.Established
 		}
@@ -158,7 +169,13 @@ func (e *modelFlow) grow() {
 	}
 }
 
-func finEnd(f frame) uint32 { return f.seq + uint32(len(f.payload)) + 1 }
+// endOf is the sequence number after a SYN, whose data may be missing when it is sent again, or after a FIN.
+func endOf(f frame) uint32 {
+	if f.flags&(syn|ack) == syn {
+		return f.seq + 1
+	}
+	return f.seq + uint32(len(f.payload)) + 1
+}
 
 // pass lets ticks go by.
 func (m *model) pass(ticks uint32) {

@@ -110,7 +110,8 @@ func (s *machine) holding(f frame) uint16 {
 		}
 		silence := (0 - flow.Seen) & maps.TickMask
 		opens := f.proto == tcp && f.flags&(syn|ack) == syn
-		if silence > standardOf(f.proto, flow.State) || opens && (flow.State == maps.Closing || silence >= reuseAfter) {
+		another := flow.State == maps.HalfOpen && !s.m.sentAgain(f)
+		if silence > standardOf(f.proto, flow.State) || opens && (flow.State == maps.Closing || silence >= reuseAfter || another) {
 			return 0
 		}
 		return flow.Backend
