@@ -47,12 +47,24 @@ func main() {
 	}
 }
 
+// closeLab takes the lab away, and is not content with less than all of it.
+func closeLab(l *lab.Lab) error {
+	if err := l.Close(); err != nil {
+		return err
+	}
+	leaks, err := l.Leaks()
+	for _, leak := range leaks {
+		err = errors.Join(err, fmt.Errorf("left behind: %s", leak))
+	}
+	return err
+}
+
 func run(ctx context.Context, broken bool) (err error) {
 	l, err := lab.New(lab.Options{Forwarding: lab.DSR})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
+	defer func() { err = errors.Join(err, closeLab(l)) }()
 	endpoints := []game.Endpoint{game.TCP(lab.VIP4, port), game.UDP(lab.VIP4, port)}
 	world, err := game.NewWorld(l, endpoints...)
 	if err != nil {

@@ -72,8 +72,8 @@ func gracePeriod() error {
 var ErrBusy = errors.New("labs are in use")
 
 // Leaks lists what all labs and all runs of this project left on the machine:
-// namespaces, directories with their mounts, and every BPF object of this
-// project's name. It is meant for the end of a run, and returns [ErrBusy] while a lab is
+// namespaces, directories with their mounts, processes, and every BPF object of
+// this project's names, pinned or held. It is meant for the end of a run, and returns [ErrBusy] while a lab is
 // in use by any process.
 func Leaks() ([]string, error) {
 	ids, err := labIDs()
@@ -98,6 +98,11 @@ func Leaks() ([]string, error) {
 	for _, name := range names {
 		leaks = append(leaks, "namespace "+name)
 	}
+	running, err := processes()
+	if err != nil {
+		return nil, err
+	}
+	leaks = append(leaks, running...)
 	left, err := projectObjects()
 	if err != nil {
 		return nil, err

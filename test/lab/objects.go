@@ -11,10 +11,32 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/pin"
+
+	"github.com/ebbtide/ebbtide/bpf"
 )
 
-// objectPrefix begins the names of the BPF objects of this project.
+// objectPrefix begins the names of the tests' own BPF objects, and of the data plane's program.
 const objectPrefix = "ebbt"
+
+// nameLength is that of the names that the kernel keeps (BPF_OBJ_NAME_LEN, less the 0 at the end).
+const nameLength = 15
+
+// ours says whether a BPF object's name is this project's: one of the data plane's, as far as the kernel keeps it, or of
+// the tests' own. Names that every program has, such as .bss, tell nothing.
+func ours() (func(name string) bool, error) {
+	spec, err := bpf.LoadProgram()
+	if err != nil {
+		return nil, fmt.Errorf("read the built-in object: %w", err)
+	}
+	names := map[string]bool{}
+	for name := range spec.Maps {
+		names[name[:min(len(name), nameLength)]] = !strings.HasPrefix(name, ".")
+	}
+	for name := range spec.Programs {
+		names[name[:min(len(name), nameLength)]] = true
+	}
+	return func(name string) bool { return strings.HasPrefix(name, objectPrefix) || names[name] }, nil
+}
 
 // objects are BPF objects by id. The kernel counts ids up, so an id that is
 // gone does not come back as something else.
@@ -177,7 +199,11 @@ func (o objects) list() []string {
 // and the links of such programs.
 func projectObjects() (objects, error) {
 	o := newObjects()
-	errs := []error{o.addNamedPrograms(), o.addNamedMaps()}
+	ours, err := ours()
+	if err != nil {
+		return o, err
+	}
+	errs := []error{o.addNamedPrograms(ours), o.addNamedMaps(ours)}
 	it := new(link.Iterator)
 	defer it.Close()
 	for it.Next() {
@@ -189,7 +215,7 @@ func projectObjects() (objects, error) {
 }
 
 // addNamedPrograms adds the programs whose name is this project's.
-func (o objects) addNamedPrograms() error {
+func (o objects) addNamedPrograms(ours func(string) bool) error {
 	var id ebpf.ProgramID
 	for {
 		next, err := ebpf.ProgramGetNextID(id)
@@ -204,7 +230,7 @@ func (o objects) addNamedPrograms() error {
 		if err != nil {
 			continue // gone since
 		}
-		if info, err := prog.Info(); err == nil && strings.HasPrefix(info.Name, objectPrefix) {
+		if info, err := prog.Info(); err == nil && ours(info.Name) {
 			o.programs[id] = true
 		}
 		prog.Close()
@@ -212,7 +238,7 @@ func (o objects) addNamedPrograms() error {
 }
 
 // addNamedMaps adds the maps whose name is this project's.
-func (o objects) addNamedMaps() error {
+func (o objects) addNamedMaps(ours func(string) bool) error {
 	var id ebpf.MapID
 	for {
 		next, err := ebpf.MapGetNextID(id)
@@ -227,7 +253,7 @@ func (o objects) addNamedMaps() error {
 		if err != nil {
 			continue // gone since
 		}
-		if info, err := m.Info(); err == nil && strings.HasPrefix(info.Name, objectPrefix) {
+		if info, err := m.Info(); err == nil && ours(info.Name) {
 			o.maps[id] = true
 		}
 		m.Close()

@@ -143,7 +143,7 @@ func (c *chaos) reloadAndKill(t *testing.T) {
 // What a flip or a reload takes here, and more. Each change of a Maglev table waits for a grace period.
 const (
 	flipTime   = time.Second / 15
-	reloadTime = time.Second / 5
+	reloadTime = time.Second / 2
 )
 
 // killWithin kills at a random moment of the time to come.
