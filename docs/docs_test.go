@@ -14,7 +14,7 @@ import (
 
 // pages are the files for people, as seen from here.
 var pages = []string{
-	"../README.md", "../CHANGELOG.md", "architecture.md", "cli.md", "configuration.md",
+	"../README.md", "../CHANGELOG.md", "architecture.md", "cli.md", "configuration.md", "performance.md",
 }
 
 var (

@@ -15,7 +15,8 @@ func (c *cli) status() *cobra.Command {
 		Use:   "status",
 		Short: "Show services, generations, backends and the flow table",
 		Long: `Show what this host does: which generation of each service is live, which drain and what they have left, where the
-players come in, the backends and their next hops, the interfaces, who holds each VIP, and how full the flow table is.
+players come in, the backends and their next hops, the interfaces, who holds each VIP, how full the flow table is, and
+what was dropped, by reason.
 
 Sessions are those of the last sweep; all other counts are of this moment.`,
 		Example: `  ebbtide status
@@ -45,9 +46,8 @@ func (c *cli) printStatus(s api.Status) error {
 		fmt.Fprintf(c.stdout, "upgrade: %s\n", s.Upgrade)
 	}
 	for _, section := range []func(io.Writer, api.Status){
-		printGenerations, printListeners, printBackends, printInterfaces, printVIPs, printTables,
+		printGenerations, printListeners, printBackends, printInterfaces, printVIPs, printTables, printReasons,
 	} {
-		fmt.Fprintln(c.stdout)
 		w := newTable(c.stdout)
 		section(w, s)
 		if err := w.Flush(); err != nil {

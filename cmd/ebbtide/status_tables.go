@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/ebbtide/ebbtide/internal/api"
 )
 
 func printGenerations(w io.Writer, s api.Status) {
+	fmt.Fprintln(w)
 	fmt.Fprintln(w, "SERVICE\tGENERATION\tCOLOUR\tVERSION\tSTATE\tHALF-OPEN\tYOUNG\tESTABLISHED\tCLOSING\tNEW\tAFTER FLIP\tORPHANS\tREOPENED\tUNPINNED")
 	for _, service := range s.Services {
 		for _, g := range service.Generations {
@@ -32,6 +35,7 @@ func afterFlip(g api.Generation) string {
 }
 
 func printListeners(w io.Writer, s api.Status) {
+	fmt.Fprintln(w)
 	fmt.Fprintln(w, "SERVICE\tVIP\tPROTOCOL\tPORTS\tFORWARDING\tSESSIONS")
 	for _, service := range s.Services {
 		for _, l := range service.Listeners {
@@ -41,6 +45,7 @@ func printListeners(w io.Writer, s api.Status) {
 }
 
 func printBackends(w io.Writer, s api.Status) {
+	fmt.Fprintln(w)
 	fmt.Fprintln(w, "SERVICE\tGENERATION\tBACKEND\tPORT\tWEIGHT\tSTATE\tSESSIONS\tNEXT HOP")
 	for _, service := range s.Services {
 		for _, g := range service.Generations {
@@ -72,6 +77,7 @@ func nextHops(hops []api.NextHop) string {
 }
 
 func printInterfaces(w io.Writer, s api.Status) {
+	fmt.Fprintln(w)
 	fmt.Fprintln(w, "INTERFACE\tINDEX\tMODE\tATTACHED\tPROBLEM")
 	for _, i := range s.Interfaces {
 		fmt.Fprintf(w, "%s\t%d\t%s\t%t\t%s\n", i.Name, i.Index, i.Mode, i.Attached, orDash(i.Problem))
@@ -79,6 +85,7 @@ func printInterfaces(w io.Writer, s api.Status) {
 }
 
 func printVIPs(w io.Writer, s api.Status) {
+	fmt.Fprintln(w)
 	fmt.Fprintln(w, "VIP\tHELD BY")
 	for _, v := range s.VIPs {
 		fmt.Fprintf(w, "%s\t%s\n", v.Address, orDash(v.Interface))
@@ -86,8 +93,21 @@ func printVIPs(w io.Writer, s api.Status) {
 }
 
 func printTables(w io.Writer, s api.Status) {
+	fmt.Fprintln(w)
 	fmt.Fprintf(w, "TABLE\tSLOTS\tUSED\tOVERFLOW\t(max_flows %d)\n", s.MaxFlows)
 	for _, t := range s.Tables {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", t.Family, t.Slots, t.Used, t.Overflow)
+	}
+}
+
+// printReasons prints nothing when there is nothing to tell.
+func printReasons(w io.Writer, s api.Status) {
+	if len(s.Reasons) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "REASON\tCOUNT")
+	for _, name := range slices.Sorted(maps.Keys(s.Reasons)) {
+		fmt.Fprintf(w, "%s\t%d\n", name, s.Reasons[name])
 	}
 }

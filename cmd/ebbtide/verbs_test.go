@@ -219,8 +219,9 @@ func busyHost() api.Status {
 			{Name: "eth0", Index: 2, Mode: api.ModeNative, Attached: true},
 			{Name: "eth1", Index: 3, Mode: api.ModeGeneric, Problem: "link is down"},
 		},
-		Tables: []api.Table{{Family: "ipv4", Slots: 1398104, Used: 40000, Overflow: 2}, {Family: "ipv6", Slots: 1398104}},
-		VIPs:   []api.VIP{{Address: "203.0.113.10", Interface: "eth0"}, {Address: "2001:db8::10"}},
+		Tables:  []api.Table{{Family: "ipv4", Slots: 1398104, Used: 40000, Overflow: 2}, {Family: "ipv6", Slots: 1398104}},
+		VIPs:    []api.VIP{{Address: "203.0.113.10", Interface: "eth0"}, {Address: "2001:db8::10"}},
+		Reasons: map[string]uint64{"drop_table_full": 12, "event_unpinned": 5},
 		Services: []api.Service{{
 			Name: "world", Forwarding: "dsr", Live: green4,
 			Listeners: []api.Listener{

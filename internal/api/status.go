@@ -17,6 +17,9 @@ type Status struct {
 	LastSweep    time.Time   `json:"last_sweep"`
 	SweepSeconds float64     `json:"sweep_seconds"`
 	Upgrade      string      `json:"upgrade"` // what is being imported, "" for nothing
+	// Reasons counts packets that were dropped, drop_…, and events that are worth a look, event_…, since the program
+	// was loaded; those that never were are left out. docs/architecture.md explains each.
+	Reasons map[string]uint64 `json:"reasons"`
 }
 
 // Interface is one that players' packets come in by.

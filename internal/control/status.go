@@ -3,9 +3,11 @@ package control
 import (
 	"context"
 	"fmt"
+	stdmaps "maps"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/internal/image"
@@ -30,6 +32,10 @@ func (c *Controller) Status(context.Context) (api.Status, error) {
 		return s, err
 	}
 	s.Tables = c.tables()
+	if s.Reasons, err = c.plane.Tables.Reasons(); err != nil {
+		return s, err
+	}
+	stdmaps.DeleteFunc(s.Reasons, func(name string, n uint64) bool { return n == 0 || strings.HasPrefix(name, "pass_") })
 	for _, index := range c.serviceIndexes() {
 		svc, err := c.serviceStatus(index)
 		if err != nil {

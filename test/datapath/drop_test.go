@@ -147,14 +147,21 @@ func fragmentRows(f maps.Family) []row {
 	return rows
 }
 
-// noPinRows: a new flow that can't be pinned, and must not go without.
+// noPinRows: a new flow that can't be pinned, and must not go without; a pin that can't be looked up, likewise.
 func noPinRows(f maps.Family) []row {
 	full := dropped(familyName(f)+" a full table while a generation drains", gamePacket(f, syn).bytes(), "drop_table_full")
-	full.flows = tiny.flows
+	answer := dropped(familyName(f)+" a stripe that stays held, an answer of a flow in the overflow",
+		shopPacket(f, syn).answer(31, shopInner, syn|ack).bytes(), "drop_stripe_busy")
+	full.flows, answer.flows = tiny.flows, tiny.flows
 	return []row{
 		full.given(func(w *world) {
 			w.fill(f, w.allSlots(f))
 			w.flip(green)
+		}),
+		answer.given(func(w *world) {
+			w.fill(f, w.mainSlots(f))
+			w.send(shopPacket(f, syn))
+			w.holdStripes()
 		}),
 		dropped(familyName(f)+" a stripe that stays held", gamePacket(f, syn).bytes(), "drop_stripe_busy").given((*world).holdStripes),
 		dropped(familyName(f)+" a stripe that stays held, a datagram", gameDatagram(f).bytes(), "drop_stripe_busy").given((*world).holdStripes),
