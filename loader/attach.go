@@ -43,6 +43,9 @@ func (p *Plane) Attach(name string, mode Mode, force bool) error {
 	if len(iface.HardwareAddr) != 6 {
 		return fmt.Errorf("attach to %s: it has no Ethernet address", name)
 	}
+	if err := refuseBond(name); err != nil {
+		return err
+	}
 	if err := p.Tables.SetIface(uint32(iface.Index), [6]byte(iface.HardwareAddr)); err != nil {
 		return err
 	}
@@ -65,6 +68,19 @@ func (p *Plane) Attach(name string, mode Mode, force bool) error {
 	if err := l.Pin(pin); err != nil {
 		p.Tables.RemoveIface(uint32(iface.Index))
 		return fmt.Errorf("pin the link of %s: %w", name, err)
+	}
+	return nil
+}
+
+// refuseBond: the kernel runs a bond's native program on its members, by whose indexes and not by the bond's the program
+// would see packets.
+func refuseBond(name string) error {
+	dev, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find interface %s: %w", name, err)
+	}
+	if dev.Type() == "bond" {
+		return fmt.Errorf("attach to %s: it is a bond, and the program does not know the members of bonds yet; use an interface that is in none", name)
 	}
 	return nil
 }

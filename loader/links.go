@@ -3,6 +3,7 @@ package loader
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"github.com/vishvananda/netlink"
 )
@@ -15,11 +16,29 @@ type LinkChange struct {
 	Up    bool
 }
 
-// FollowLinks calls f for every event of an Ethernet interface in the calling thread's network namespace, until the
-// context ends.
+// linkBuffer is what the kernel may have waiting for a subscriber: enough for thousands of events.
+const linkBuffer = 4 << 20
+
+// FollowLinks calls f for every Ethernet interface in the calling thread's network namespace, and again for every event of
+// one, until the context ends. Events that were lost are made up for by all interfaces once more.
 func FollowLinks(ctx context.Context, f func(LinkChange) error) error {
+	for ctx.Err() == nil {
+		if err := followLinks(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// followLinks ends with its subscription: the library closes it when the kernel had to drop events.
+func followLinks(ctx context.Context, f func(LinkChange) error) error {
+	done := make(chan struct{})
+	defer close(done)
 	updates := make(chan netlink.LinkUpdate, 64)
-	if err := netlink.LinkSubscribe(updates, ctx.Done()); err != nil {
+	err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{
+		ListExisting: true, ReceiveBufferSize: linkBuffer, ReceiveBufferForceSize: true,
+	})
+	if err != nil {
 		return fmt.Errorf("subscribe to link events: %w", err)
 	}
 	for {
@@ -28,24 +47,24 @@ func FollowLinks(ctx context.Context, f func(LinkChange) error) error {
 			return nil
 		case u, open := <-updates:
 			if !open {
-				if ctx.Err() != nil {
-					return nil
+				return nil
+			}
+			if change, ok := changeOf(u.Link.Attrs()); ok {
+				if err := f(change); err != nil {
+					return err
 				}
-				return fmt.Errorf("the subscription to link events ended")
-			}
-			attrs := u.Link.Attrs()
-			if len(attrs.HardwareAddr) != 6 {
-				continue
-			}
-			change := LinkChange{
-				Name: attrs.Name, Index: uint32(attrs.Index), MAC: [6]byte(attrs.HardwareAddr),
-				Up: attrs.RawFlags&1 != 0, // IFF_UP
-			}
-			if err := f(change); err != nil {
-				return err
 			}
 		}
 	}
+}
+
+func changeOf(attrs *netlink.LinkAttrs) (LinkChange, bool) {
+	if len(attrs.HardwareAddr) != 6 {
+		return LinkChange{}, false
+	}
+	return LinkChange{
+		Name: attrs.Name, Index: uint32(attrs.Index), MAC: [6]byte(attrs.HardwareAddr), Up: attrs.Flags&net.FlagUp != 0,
+	}, true
 }
 
 // FollowMAC tells the program of an attached interface's MAC when it has changed: frames for the old one are not ours

@@ -113,7 +113,7 @@ func recoverPins(dir string) error {
 			return err
 		}
 		defer program.Close()
-		err = eachLinkIn(dir, func(name string, l link.Link) error { return l.Update(program) })
+		err = eachLinkIn(dir, func(name string, l link.Link) error { return update(l, program) })
 		if err != nil {
 			return fmt.Errorf("give the links back to the program in place: %w", err)
 		}

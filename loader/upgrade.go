@@ -209,7 +209,7 @@ func (p *Plane) moveLinks(to *ebpf.Program, step func(string)) error {
 	var moved []string
 	err := p.eachLink(func(name string, l link.Link) error {
 		step("upgrade: move link " + name)
-		if err := l.Update(to); err != nil && !errors.Is(err, unix.ENOLINK) {
+		if err := update(l, to); err != nil {
 			return fmt.Errorf("move the link of %s to the new program: %w", name, err)
 		}
 		moved = append(moved, name)
@@ -221,11 +221,19 @@ func (p *Plane) moveLinks(to *ebpf.Program, step func(string)) error {
 	return errors.Join(err, p.eachLink(func(name string, l link.Link) error {
 		for _, m := range moved {
 			if m == name {
-				return l.Update(p.program)
+				return update(l, p.program)
 			}
 		}
 		return nil
 	}))
+}
+
+// update makes a link run a program, in one step. One whose interface went away runs nothing, and is left alone.
+func update(l link.Link, program *ebpf.Program) error {
+	if err := l.Update(program); err != nil && !errors.Is(err, unix.ENOLINK) {
+		return err
+	}
+	return nil
 }
 
 func (p *Plane) eachLink(f func(name string, l link.Link) error) error {

@@ -125,10 +125,10 @@ func (c *Controller) carryOut(cfg *config.Config, want *image.Image) error {
 		return err
 	}
 	c.hops.want(want, cfg.Interfaces)
-	if err := c.detachOthers(cfg); err != nil {
+	if err := c.vips(cfg); err != nil { // before an interface is given up: the kernel would answer the players itself
 		return err
 	}
-	return c.vips(cfg)
+	return c.detachOthers(cfg)
 }
 
 // upgrade replaces the program in the kernel when it is not this build's, or its tables have another size.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -136,7 +137,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	return err
 }
 
-// linkChanged follows an interface: its MAC, and the IPv6 addresses that the kernel drops when it goes down.
+// linkChanged follows an interface: its MAC, one that was taken away and came back under its name, and the IPv6 addresses
+// that the kernel drops when it goes down.
 func (c *Controller) linkChanged(change loader.LinkChange) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,7 +148,14 @@ func (c *Controller) linkChanged(change loader.LinkChange) error {
 	if err := c.plane.FollowMAC(change); err != nil {
 		c.log.Error("follow the interface", "interface", change.Name, "err", err)
 	}
-	if c.cfg != nil && change.Up && change.Name == c.cfg.Interfaces[0] {
+	if c.cfg == nil || !change.Up || !slices.Contains(c.cfg.Interfaces, change.Name) {
+		return nil
+	}
+	if err := c.attach(c.cfg); err != nil {
+		c.log.Error("attach to the interface again", "interface", change.Name, "err", err)
+		return nil // no VIP without the program: the kernel would answer the players itself
+	}
+	if change.Name == c.cfg.Interfaces[0] {
 		if err := c.vips(c.cfg); err != nil {
 			c.log.Error("put the VIPs back", "interface", change.Name, "err", err)
 		}

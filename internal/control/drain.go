@@ -154,6 +154,11 @@ func (c *Controller) collect() error {
 			delete(c.drains, g)
 		}
 	}
+	if c.cfg != nil { // a VIP that nobody uses any more goes with its last listener
+		if err := c.vips(c.cfg); err != nil {
+			return err
+		}
+	}
 	c.hops.want(c.image, c.cfg.Interfaces)
 	return nil
 }
