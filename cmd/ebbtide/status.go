@@ -45,6 +45,11 @@ func (c *cli) printStatus(s api.Status) error {
 	if s.Upgrade != "" {
 		fmt.Fprintf(c.stdout, "upgrade: %s\n", s.Upgrade)
 	}
+	for _, service := range s.Services {
+		if service.Problem != "" {
+			fmt.Fprintf(c.stdout, "problem: service %s: %s\n", service.Name, service.Problem)
+		}
+	}
 	for _, section := range []func(io.Writer, api.Status){
 		printGenerations, printListeners, printBackends, printInterfaces, printVIPs, printTables, printReasons,
 	} {

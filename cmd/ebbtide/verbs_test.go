@@ -223,7 +223,7 @@ func busyHost() api.Status {
 		VIPs:    []api.VIP{{Address: "203.0.113.10", Interface: "eth0"}, {Address: "2001:db8::10"}},
 		Reasons: map[string]uint64{"drop_table_full": 12, "event_unpinned": 5},
 		Services: []api.Service{{
-			Name: "world", Forwarding: "dsr", Live: green4,
+			Name: "world", Forwarding: "dsr", Live: green4, Problem: "two of its players have no shoes",
 			Listeners: []api.Listener{
 				{VIP: "203.0.113.10", Protocol: "tcp", Ports: "7777", Sessions: 900},
 				{VIP: "2001:db8::10", Protocol: "udp", Ports: "7777-7800"},

@@ -5,6 +5,7 @@ package api
 type Service struct {
 	Name        string        `json:"name"`
 	Forwarding  string        `json:"forwarding"`
+	Problem     string        `json:"problem"`
 	Live        GenerationRef `json:"live"`
 	Listeners   []Listener    `json:"listeners"`
 	Generations []Generation  `json:"generations"`

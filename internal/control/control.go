@@ -63,6 +63,7 @@ type Controller struct {
 	state  state.State
 	drains map[uint16]*drain // by generation index
 	last   sweepResult
+	bypass bypass // what was found at it
 	begun  uint64 // number of the newest sweep
 	kick   chan struct{}
 	gone   bool          // detached: nothing is put into the kernel any more

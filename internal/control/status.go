@@ -36,11 +36,16 @@ func (c *Controller) Status(context.Context) (api.Status, error) {
 		return s, err
 	}
 	stdmaps.DeleteFunc(s.Reasons, func(name string, n uint64) bool { return n == 0 || strings.HasPrefix(name, "pass_") })
+	problems, err := c.bypassed()
+	if err != nil {
+		return s, err
+	}
 	for _, index := range c.serviceIndexes() {
 		svc, err := c.serviceStatus(index)
 		if err != nil {
 			return s, err
 		}
+		svc.Problem = problems[index]
 		s.Services = append(s.Services, svc)
 	}
 	return s, nil
