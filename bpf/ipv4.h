@@ -52,14 +52,13 @@ static __always_inline int reply4(struct xdp_md *ctx, struct ethhdr *eth, struct
 	struct listener_key4 key = { .vip = ip->saddr, .port = call->t.sport, .proto = call->t.proto };
 	struct reply *reply = bpf_map_lookup_elem(&replies4, &key);
 	struct transport_ports *ports = l4.header;
-	struct source from = { .addr = { ip->saddr } };
 	struct cold *cold;
 	int verdict;
 
 	if (!reply)
 		return pass(PASS_NOT_OURS);
 	flow_id4(&call->id, ip->daddr, call->t.dport, reply->port, reply->vip_id);
-	cold = answered(FAMILY_IPV4, call, &from, &verdict);
+	cold = answered(FAMILY_IPV4, call, &key, &verdict);
 	if (!cold)
 		return verdict;
 	if (ip->ttl <= 1)

@@ -81,7 +81,6 @@ static __always_inline int reply6(struct xdp_md *ctx, struct ethhdr *eth, struct
 {
 	struct listener_key6 key = { .port = call->t.sport, .proto = call->t.proto };
 	struct transport_ports *ports = l4.header;
-	struct source from;
 	struct reply *reply;
 	__u64 client[2];
 	struct cold *cold;
@@ -93,8 +92,7 @@ static __always_inline int reply6(struct xdp_md *ctx, struct ethhdr *eth, struct
 		return pass(PASS_NOT_OURS);
 	__builtin_memcpy(client, &ip->daddr, sizeof(client));
 	flow_id6(&call->id, client, call->t.dport, reply->port, reply->vip_id);
-	__builtin_memcpy(from.addr, &ip->saddr, sizeof(from.addr));
-	cold = answered(FAMILY_IPV6, call, &from, &verdict);
+	cold = answered(FAMILY_IPV6, call, &key, &verdict);
 	if (!cold)
 		return verdict;
 	if (ip->hop_limit <= 1)

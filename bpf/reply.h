@@ -70,29 +70,26 @@ static __always_inline enum answer refresh(const enum family family, struct call
 	return ANSWER_UNTOLD;
 }
 
-/* An address handed to a global function. */
-struct source {
-	__be32 addr[4];
-};
-
-__noinline int refresh4(struct call *call, struct source *from)
+/* The reply's source is in the key by which its backend socket was found: a copy would be too much for the stack. */
+__noinline int refresh4(struct call *call, struct listener_key4 *from)
 {
-	return call && from ? refresh(FAMILY_IPV4, call, from->addr) : ANSWER_TO_NONE;
+	return call && from ? refresh(FAMILY_IPV4, call, &from->vip) : ANSWER_TO_NONE;
 }
 
-__noinline int refresh6(struct call *call, struct source *from)
+__noinline int refresh6(struct call *call, struct listener_key6 *from)
 {
-	return call && from ? refresh(FAMILY_IPV6, call, from->addr) : ANSWER_TO_NONE;
+	return call && from ? refresh(FAMILY_IPV6, call, from->vip) : ANSWER_TO_NONE;
 }
 
 /* Looks for the flow that a backend answers on; its cold record, or NULL with the verdict of the packet. */
-static __always_inline struct cold *answered(const enum family family, struct call *call, struct source *from,
-					     int *verdict)
+static __always_inline struct cold *answered(const enum family family, struct call *call, void *from, int *verdict)
 {
+	const __be32 *addr = family == FAMILY_IPV4 ? &((struct listener_key4 *)from)->vip :
+						     ((struct listener_key6 *)from)->vip;
 	struct hit hit;
 
 	call->forwarding = FORWARDING_NAT;
-	if (find(family, &call->id, &hit) && plain(&hit, call) && answerer(family, hit.word, from->addr)) {
+	if (find(family, &call->id, &hit) && plain(&hit, call) && answerer(family, hit.word, addr)) {
 		call->table = TABLE_CURRENT;
 		call->index = hit.index;
 	} else {

@@ -89,7 +89,9 @@ func Leaks() ([]string, error) {
 		if alive {
 			return nil, fmt.Errorf("lab %s: %w", id, ErrBusy)
 		}
-		leaks = append(leaks, "directory "+dirPrefix+id)
+		if _, err := os.Stat(dirPrefix + id); err == nil {
+			leaks = append(leaks, "directory "+dirPrefix+id)
+		}
 	}
 	names, err := namespaces(nsPrefix)
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +39,7 @@ func sweepLab(id string) error {
 	}
 	var errs []error
 	for _, name := range names {
-		if err := netns.DeleteNamed(name); err != nil {
+		if err := removeName(name); err != nil {
 			errs = append(errs, fmt.Errorf("sweep namespace %s: %w", name, err))
 		}
 	}
@@ -48,6 +48,15 @@ func sweepLab(id string) error {
 		return err
 	}
 	return os.RemoveAll(dirPrefix + id)
+}
+
+// removeName takes a namespace's name away. One that was killed half-way may be a file with nothing mounted on it.
+func removeName(name string) error {
+	path := filepath.Join(netnsDir, name)
+	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return os.Remove(path)
 }
 
 // alive says whether a process holds the lab's lock.
@@ -67,13 +76,25 @@ func alive(id string) (bool, error) {
 	return false, err
 }
 
-// labIDs lists the labs that have a directory.
+// labIDs lists the labs that have a directory, or a namespace that outlived it.
 func labIDs() ([]string, error) {
-	dirs, err := filepath.Glob(dirPrefix + "*")
-	for i := range dirs {
-		dirs[i] = strings.TrimPrefix(dirs[i], dirPrefix)
+	ids, err := filepath.Glob(dirPrefix + "*")
+	if err != nil {
+		return nil, err
 	}
-	return dirs, err
+	for i := range ids {
+		ids[i] = strings.TrimPrefix(ids[i], dirPrefix)
+	}
+	names, err := namespaces(nsPrefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		id, _, _ := strings.Cut(strings.TrimPrefix(name, nsPrefix), "-")
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
 // namespaces lists the named namespaces with a prefix.

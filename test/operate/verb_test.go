@@ -110,11 +110,11 @@ type result struct {
 	stdout, stderr string
 }
 
-// mustBe checks the exit code and all that was printed, where … stands for anything.
+// mustBe checks the exit code and all that was printed, where … stands for anything. What follows relies on it.
 func (r result) mustBe(t *testing.T, code int, stdout, stderr string) {
 	t.Helper()
 	if r.code != code || !matches(r.stdout, stdout) || !matches(r.stderr, stderr) {
-		t.Errorf("%v: exit %d\n%s%s\nwant exit %d\n%s%s", r.args, r.code, r.stdout, r.stderr, code, stdout, stderr)
+		t.Fatalf("%v: exit %d\n%s%s\nwant exit %d\n%s%s", r.args, r.code, r.stdout, r.stderr, code, stdout, stderr)
 	}
 }
 
