@@ -11,7 +11,7 @@ import (
 	"github.com/ebbtide/ebbtide/bpf/bpfwide"
 )
 
-// mustVeth makes another pair, and returns how to take it away.
+// mustVeth makes a pair that is up, and returns how to take it away.
 func mustVeth(t *testing.T, name, peer string) (remove func()) {
 	t.Helper()
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: peer}
