@@ -131,6 +131,12 @@ static __always_inline bool slot_read(const enum family family, __u64 *meta, con
 	stall(STALL_RECHECK);
 	if (rule(RULE_RECHECK))
 		after = load_meta(meta);
+	/*
+	 * IPv4 counts no claims, so the slot may have been another flow's, this flow's, and the other's again meanwhile, with
+	 * the same word. Then its key is the other's by now.
+	 */
+	if (family == FAMILY_IPV4 && rule(RULE_RECHECK) && !key_matches(family, k0, k12, id))
+		return false;
 	*word = after;
 	if (family == FAMILY_IPV4 && rule(RULE_VIP) && meta_tag(after) != id->vip)
 		return false;
@@ -178,18 +184,29 @@ static __always_inline bool find6_in(const struct flow_id *id, __u32 i, struct h
 	return false;
 }
 
-/* The first line, in which seven flows of eight lie. */
+/* The first line, in which seven flows of eight lie: enough for a reply, which can be handed on. */
 static __always_inline bool find(const enum family family, const struct flow_id *id, struct hit *hit)
 {
 	return family == FAMILY_IPV4 ? find4_in(id, 0, hit) : find6_in(id, 0, hit);
 }
 
-/* All candidate lines; the overflow is looked at under the stripe only. */
+/* All candidate lines, the first line first; the overflow is looked at under the stripe only. */
 static __always_inline bool find_any(const enum family family, const struct flow_id *id, struct hit *hit)
 {
 	__u32 i;
 
 	for (i = 0; i < LINES_MAIN; i++)
+		if (family == FAMILY_IPV4 ? find4_in(id, i, hit) : find6_in(id, i, hit))
+			return true;
+	return false;
+}
+
+/* The overflow, without its stripe: for what nothing is lost by when it is missed. */
+static __always_inline bool find_spilled(const enum family family, const struct flow_id *id, struct hit *hit)
+{
+	__u32 i;
+
+	for (i = LINES_MAIN; i < LINES_MAIN + LINES_STASH; i++)
 		if (family == FAMILY_IPV4 ? find4_in(id, i, hit) : find6_in(id, i, hit))
 			return true;
 	return false;

@@ -11,7 +11,7 @@
 
 static __always_inline void import_slot(const enum family family, __u32 index)
 {
-	struct call call = { .closed = 1, .t.flags = TCP_ACK, .now = tick_now() };
+	struct call call = { .closed = DROP_LISTENER_CLOSED, .t.flags = TCP_ACK, .now = tick_now() };
 	struct slot slot;
 	__u64 meta;
 

@@ -12,26 +12,47 @@
 #include "meta.h"
 #include "parse.h"
 
+enum {
+	PROTO_SESSION = 255, /* of a client's session: no flow has it (IANA reserves it) */
+};
+
 enum direction {
 	FROM_CLIENT = 0,
 	FROM_BACKEND = 1, /* nat only: elsewhere replies do not pass here */
 };
 
-struct step {
-	__u64 meta;	  /* the next word */
-	__u32 end_seq;	  /* to be stored in the cold record when fin says so */
+/* What may be wrong with a flow, as its packet tells. */
+enum trouble {
+	TROUBLE_NONE,
+	TROUBLE_SYN_AGAIN, /* nobody has answered the SYN before, or the answer was lost */
+	TROUBLE_RESET,
+	TROUBLE_REFUSED, /* a reset before the client's second step */
+};
+
+struct change {
+	__u64 meta;    /* the next word */
+	__u32 end_seq; /* to be stored in the cold record when fin says so */
 	bool fin;
 	bool new_session; /* the packet opens a new session: the entry is not its pin */
 	bool reopened;	  /* it may have opened one, and keeps its pin */
+	enum trouble trouble;
 };
 
-static __always_inline __u32 timeout_of(__u32 state, __u8 proto)
+/* A session that was reset ends as a closed one does. */
+static __always_inline bool was_reset(__u64 meta)
 {
+	return meta_state(meta) == FLOW_EVICTING && meta & META_FIN;
+}
+
+static __always_inline __u32 timeout_of(__u64 meta, __u8 proto)
+{
+	if (proto == PROTO_SESSION)
+		return TIMEOUT_LINGER;
 	if (proto != IPPROTO_TCP)
-		return state == FLOW_HALF_OPEN ? TIMEOUT_UDP_NEW : TIMEOUT_UDP;
-	if (state == FLOW_HALF_OPEN)
+		return meta_state(meta) == FLOW_HALF_OPEN ? TIMEOUT_UDP_NEW : TIMEOUT_UDP;
+	if (meta_state(meta) == FLOW_HALF_OPEN)
 		return TIMEOUT_TCP_HALF_OPEN;
-	return state == FLOW_CLOSING ? TIMEOUT_TCP_CLOSING : TIMEOUT_TCP;
+	return meta_state(meta) == FLOW_CLOSING || was_reset(meta) ? TIMEOUT_TCP_CLOSING : TIMEOUT_TCP;
 }
 
 static __always_inline bool is_open(const struct transport *t)
@@ -125,13 +146,14 @@ static __always_inline __u64 traffic(__u64 meta, const struct transport *t, enum
 }
 
 /* A SYN is one sent again when it has the sequence number of the one that was pinned. */
-static __always_inline void syn(struct step *s, __u64 meta, const struct transport *t, __u32 silence, __u32 end_seq,
+static __always_inline void syn(struct change *s, __u64 meta, const struct transport *t, __u32 silence, __u32 end_seq,
 				__u32 reuse_after, __u32 now)
 {
 	switch (meta_state(meta)) {
 	case FLOW_HALF_OPEN: /* another SYN: its connection was refused, or had lost its pin, and this is the next */
 		s->meta = meta_with_seen(meta, now);
 		s->new_session = end_of(t) != end_seq;
+		s->trouble = TROUBLE_SYN_AGAIN;
 		return;
 	case FLOW_CLOSING:
 		s->new_session = true;
@@ -145,11 +167,11 @@ static __always_inline void syn(struct step *s, __u64 meta, const struct transpo
 }
 
 /* end_seq is the cold record's, where needs_end() asks for it; reuse_after matters for SYNs only. */
-static __always_inline struct step flow_step(__u64 meta, const struct transport *t, enum direction from, __u32 now,
-					     __u8 forwarding, __u32 end_seq, __u32 reuse_after)
+static __always_inline struct change flow_step(__u64 meta, const struct transport *t, enum direction from, __u32 now,
+					       __u8 forwarding, __u32 end_seq, __u32 reuse_after)
 {
 	__u32 silence = meta_silence(meta, now);
-	struct step s = { .meta = meta };
+	struct change s = { .meta = meta };
 
 	if (from == FROM_CLIENT && is_open(t)) {
 		syn(&s, meta, t, silence, end_seq, reuse_after, now);
@@ -160,8 +182,10 @@ static __always_inline struct step flow_step(__u64 meta, const struct transport 
 		s.end_seq = end_of(t);
 		meta = meta_with_state(older(meta, silence, forwarding), FLOW_CLOSING) | META_FIN;
 	} else if (t->flags & TCP_RST) {
-		if (meta_state(meta) != FLOW_CLOSING)
+		if (meta_state(meta) != FLOW_CLOSING) {
+			s.trouble = meta_state(meta) == FLOW_HALF_OPEN ? TROUBLE_REFUSED : TROUBLE_RESET;
 			meta = meta_with_state(older(meta, silence, forwarding), FLOW_CLOSING);
+		}
 	} else if (!(t->flags & TCP_SYN)) {
 		meta = traffic(meta, t, from, silence, forwarding, end_seq);
 	}

@@ -5,7 +5,7 @@
  * compare-and-swap decides.
  *
  *   bits  0..2   state    enum flow_state
- *   bit   3      fin      closing began with a FIN, whose end is in the cold record
+ *   bit   3      fin      closing began with a FIN, whose end is in the cold record; evicting: a RST was sent
  *   bits  4..7   age      ticks that the flow's traffic has spanned, at most 15
  *   bits  8..21  tag      IPv4: VIP id; IPv6: claims, which outlive the entry
  *   bits 22..37  backend  id

@@ -15,6 +15,7 @@
 
 enum {
 	IP_MF_OFFSET = 0x3fff, /* more fragments, or an offset */
+	IP_LATER = 0x1fff,     /* the offset: not the first fragment */
 	IP6_EXTENSIONS = 6,    /* extension headers walked before the packet counts as malformed */
 	VLAN_DEPTH = 2,
 };
@@ -105,8 +106,16 @@ static __always_inline struct ipv6hdr *parse_ipv6(struct cursor *c)
 	return ip;
 }
 
+/* Whether the frame has these bytes behind the cursor. Those of a jumbo frame may lie in later buffers. */
+static __always_inline bool frame_holds(struct xdp_md *ctx, const struct cursor *c, __u32 bytes)
+{
+	if (c->pos + bytes <= c->end)
+		return true;
+	return c->pos - (void *)(long)ctx->data + bytes <= bpf_xdp_get_buff_len(ctx);
+}
+
 /* room is the number of bytes that the IP header promises behind itself: padding is no payload. */
-static __always_inline void *parse_tcp(struct cursor *c, __u32 room, struct transport *t)
+static __always_inline void *parse_tcp(struct xdp_md *ctx, struct cursor *c, __u32 room, struct transport *t)
 {
 	struct tcphdr *tcp = c->pos;
 	__u32 len;
@@ -114,7 +123,7 @@ static __always_inline void *parse_tcp(struct cursor *c, __u32 room, struct tran
 	if ((void *)(tcp + 1) > c->end || room < sizeof(*tcp))
 		return NULL;
 	len = tcp->doff * 4;
-	if (len < sizeof(*tcp) || len > room || c->pos + room > c->end)
+	if (len < sizeof(*tcp) || len > room || !frame_holds(ctx, c, room))
 		return NULL;
 	t->sport = tcp->source;
 	t->dport = tcp->dest;
@@ -125,7 +134,9 @@ static __always_inline void *parse_tcp(struct cursor *c, __u32 room, struct tran
 	return tcp;
 }
 
-static __always_inline void *parse_udp(struct cursor *c, __u32 room, struct transport *t)
+/* The length of a datagram in fragments is more than its first one has. */
+static __always_inline void *parse_udp(struct xdp_md *ctx, struct cursor *c, __u32 room, bool whole,
+				       struct transport *t)
 {
 	struct udphdr *udp = c->pos;
 	__u32 len;
@@ -133,7 +144,7 @@ static __always_inline void *parse_udp(struct cursor *c, __u32 room, struct tran
 	if ((void *)(udp + 1) > c->end || room < sizeof(*udp))
 		return NULL;
 	len = bpf_ntohs(udp->len);
-	if (len < sizeof(*udp) || len > room || c->pos + room > c->end)
+	if (len < sizeof(*udp) || (whole && len > room) || !frame_holds(ctx, c, room))
 		return NULL;
 	t->sport = udp->source;
 	t->dport = udp->dest;
@@ -141,11 +152,12 @@ static __always_inline void *parse_udp(struct cursor *c, __u32 room, struct tran
 }
 
 /* Parses TCP or UDP into t, whose proto is set already. */
-static __always_inline void *parse_transport(struct cursor *c, __u32 room, struct transport *t)
+static __always_inline void *parse_transport(struct xdp_md *ctx, struct cursor *c, __u32 room, bool whole,
+					     struct transport *t)
 {
 	if (room > 0xffff)
 		return NULL;
 	if (t->proto == IPPROTO_TCP)
-		return parse_tcp(c, room, t);
-	return parse_udp(c, room, t);
+		return parse_tcp(ctx, c, room, t);
+	return parse_udp(ctx, c, room, whole, t);
 }

@@ -19,7 +19,9 @@
 #include "count.h"
 #include "flowtable.h"
 #include "lifecycle.h"
+#include "limits.h"
 #include "steer.h"
+#include "trouble.h"
 
 enum {
 	STRIPE_SPINS = 4096, /* a pin with cold caches takes more than 512 */
@@ -36,20 +38,32 @@ enum pin_result {
 	PIN_DROP,   /* call.backend is the drop reason */
 };
 
+/* Whether the limit on new flows was asked for this packet. */
+enum admission {
+	ADMISSION_OPEN = 0,
+	ADMISSION_GIVEN = 1,
+	ADMISSION_REFUSED = 2,
+};
+
 /* A packet on its way to a backend: what it is, and where its pin was found. */
 struct call {
 	struct flow_id id;
 	struct transport t;
 	__u64 last_hop; /* the cold record's mac and iface as one word */
-	__u64 ended;	/* meta of the entry that a SYN found to be no longer its pin; 0: none */
+	__u64 ended;	/* meta of the entry that this packet found to be no longer its pin; 0: none */
 	__u32 now;
 	__u16 service;
 	__u8 forwarding;
-	__u8 closed;	  /* the listener takes no new flows */
+	__u8 closed;	  /* enum reason, why nothing may begin: the listener takes no new flows; 0: it may */
+	__u8 midstream;	  /* it does not open a connection: without a pin it is an orphan */
+	__u16 left;	  /* index of the generation that the session is taken from; 0: none */
+	__u16 preset;	  /* backend of the client's session, which the flow joins; 0: each flow is a session */
+	__u8 pool;	  /* 1: it joins the session's generation, not its backend */
+	__u8 admission;	  /* enum admission */
 	enum table table; /* out, by a miss */
 	__u32 index;
 	__u32 backend;
-	__u32 import;	  /* slot of the previous table that holds the pin, or NO_SLOT */
+	__u32 import; /* slot of the previous table that holds the pin, or NO_SLOT */
 	__u64 import_meta;
 };
 
@@ -69,11 +83,27 @@ struct slot {
 	__u64 *k2;
 };
 
+/* A table of this build has the lines of line.h. */
+static __always_inline void slot_in_line(void *line, const enum family family, __u32 s, struct slot *slot)
+{
+	struct line4 *line4 = line;
+	struct line6 *line6 = line;
+
+	slot->meta = family == FAMILY_IPV4 ? &line4->meta[s] : &line6->meta[s];
+	slot->k0 = family == FAMILY_IPV4 ? &line4->key[s] : &line6->ports[s];
+	if (family == FAMILY_IPV6) {
+		slot->k1 = &line6->addr[s][0];
+		slot->k2 = &line6->addr[s][1];
+	}
+}
+
 static __always_inline void slot_in(void *line, const enum table table, const enum family family, __u32 s,
 				    struct slot *slot)
 {
 	const volatile struct layout *l = &CONFIG.layouts[table][family];
 
+	if (table == TABLE_CURRENT)
+		return slot_in_line(line, family, s, slot);
 	slot->meta = line + l->meta_off + s * l->meta_stride;
 	slot->k0 = line + l->key_off[0] + s * l->key_stride[0];
 	if (family == FAMILY_IPV6) {
@@ -102,12 +132,28 @@ static __always_inline bool slot_is(const enum family family, const struct slot 
 	return *slot->k1 == id->key[1] && *slot->k2 == id->key[2];
 }
 
+static __always_inline __u32 timeout_in(const struct service *svc, __u64 meta, __u8 proto)
+{
+	__u32 which = timeout_of(meta, proto);
+
+	asm volatile("%0 &= 7" : "+r"(which)); /* what the compiler knows, 6.1's verifier does not */
+	return svc->timeouts[which];
+}
+
+/* Whether an entry has been silent for longer than its backend's service lets it. */
+static __always_inline bool silent(const struct backend *be, __u64 meta, __u8 proto, __u32 now)
+{
+	__u32 index = be->service;
+	struct service *svc = bpf_map_lookup_elem(&services, &index);
+
+	return !svc || meta_silence(meta, now) > timeout_in(svc, meta, proto);
+}
+
 static __always_inline bool flow_expired(const enum family family, __u64 meta, __u8 proto, __u32 now)
 {
 	struct backend *be = backend_of(family, meta_backend(meta));
-	__u32 which = timeout_of(meta_state(meta), proto);
 
-	return !be || (which < TIMEOUTS && meta_silence(meta, now) > be->timeouts[which]);
+	return !be || silent(be, meta, proto, now);
 }
 
 /* Other flows' protocol is not in their slot: their VIP id tells it. */
@@ -241,7 +287,7 @@ static __always_inline __u64 rank_victim(const enum family family, const struct 
 	case FLOW_YOUNG:
 		return 3ULL << RANK_CLASS_SHIFT | newness;
 	}
-	return ~0ULL;
+	return rule(RULE_KEEP) ? ~0ULL : 2ULL << RANK_CLASS_SHIFT | newness;
 }
 
 /* No free slot in the candidate lines: the best one that can be replaced there, or in the overflow. */
@@ -341,10 +387,23 @@ static __always_inline __u32 next_claim(const enum family family, __u64 meta)
 	return meta_tag(meta) + 1;
 }
 
+static __always_inline void count_moved(__u16 generation)
+{
+	struct counters *n = counters_of(generation);
+
+	if (n)
+		n->moved++;
+}
+
+/* A flow that joins its client's session begins none. One that is steered anew was taken from another generation. */
 static __always_inline void count_pin(struct call *call, const struct choice *c)
 {
 	struct counters *n = counters_of(c->generation);
 
+	if (call->preset)
+		return;
+	if (call->left)
+		count_moved(call->left);
 	if (!n)
 		return;
 	if (c->orphan)
@@ -353,13 +412,31 @@ static __always_inline void count_pin(struct call *call, const struct choice *c)
 		n->new_sessions++;
 }
 
+/* The session's backend, or one of its generation; where there is no session, or nobody left in it, as steer() says. */
+static __always_inline struct choice choose(const enum family family, struct call *call)
+{
+	struct choice c = steer(call->service, family, call->id.key, call->midstream);
+	struct backend *be = call->preset ? backend_of(family, call->preset) : NULL;
+	__u32 id = call->preset;
+
+	if (!be)
+		return c;
+	if (call->pool)
+		id = maglev_pick(be->generation, family, steering_hash(family, call->id.key));
+	if (id) {
+		c.backend = id;
+		c.generation = be->generation;
+	}
+	return c;
+}
+
 /*
  * No slot. The live generation serves it unpinned; but while one drains a SYN must not begin what can't be kept, and in
  * nat nothing can be served whose replies no pin leads back.
  */
 static __always_inline int go_loose(const enum family family, struct call *call)
 {
-	struct choice c = steer(call->service, family, call->id.key, is_midstream(&call->t));
+	struct choice c = choose(family, call);
 	struct counters *n = counters_of(c.generation);
 
 	if (!c.backend || !n) {
@@ -411,7 +488,7 @@ static __always_inline __u32 tag_of(const enum family family, const struct call 
 static __always_inline int write_pin(const enum table table, const enum family family, struct call *call, __u32 index,
 				     __u64 claimed)
 {
-	struct choice c = steer(call->service, family, call->id.key, is_midstream(&call->t));
+	struct choice c = choose(family, call);
 	struct cold *cold = cold_at(table, family, index);
 	struct slot slot;
 	__u64 pinned;
@@ -428,7 +505,7 @@ static __always_inline int write_pin(const enum table table, const enum family f
 	}
 	write_key(family, &slot, &call->id);
 	cold->start = call->now;
-	cold->end_seq = end_of(&call->t);
+	cold->end_seq = call->t.proto == PROTO_SESSION ? 0 : end_of(&call->t);
 	*(__u64 *)cold->mac = call->last_hop;
 	pinned = meta_make(first_state(&call->t), tag_of(family, call, claimed), c.backend, call->now);
 	if (call->t.flags & TCP_FIN)
@@ -521,6 +598,32 @@ static __always_inline __u64 claim(const enum table table, const enum family fam
 	return 0;
 }
 
+/* A slot was claimed whose entry was half-open. Global functions, which return 0. */
+static __always_inline int never_of(const enum table table, const enum family family, __u32 index, __u64 meta)
+{
+	struct slot slot;
+
+	if (slot_at(table, family, index, &slot))
+		count_never(family, meta, slot_proto(family, &slot, meta) == PROTO_SESSION);
+	return 0;
+}
+
+__noinline int never4(struct call *call, __u32 index, __u64 meta)
+{
+	if (!call)
+		return 0;
+	return on_previous(call) ? never_of(TABLE_PREVIOUS, FAMILY_IPV4, index, meta) :
+				   never_of(TABLE_CURRENT, FAMILY_IPV4, index, meta);
+}
+
+__noinline int never6(struct call *call, __u32 index, __u64 meta)
+{
+	if (!call)
+		return 0;
+	return on_previous(call) ? never_of(TABLE_PREVIOUS, FAMILY_IPV6, index, meta) :
+				   never_of(TABLE_CURRENT, FAMILY_IPV6, index, meta);
+}
+
 /* Claims a slot and fills it: with the pin to be imported, or with a new one. Returns -1 when another CPU was faster. */
 static __always_inline int take(const enum family family, struct call *call, __u32 index, __u64 meta)
 {
@@ -529,6 +632,12 @@ static __always_inline int take(const enum family family, struct call *call, __u
 
 	if (!claimed)
 		return -1;
+	if (meta_state(meta) == FLOW_HALF_OPEN) {
+		if (family == FAMILY_IPV4)
+			never4(call, index, meta);
+		else
+			never6(call, index, meta);
+	}
 	if (CONFIG.previous && !on_previous(call) && call->import != NO_SLOT)
 		return family == FAMILY_IPV4 ? move4(call, index, claimed) : move6(call, index, claimed);
 	return family == FAMILY_IPV4 ? write4(call, index, claimed) : write6(call, index, claimed);
@@ -602,11 +711,194 @@ static __always_inline int no_slot(const enum family family, struct call *call)
 	return family == FAMILY_IPV4 ? loose4(call) : loose6(call);
 }
 
+__noinline int admit4(struct call *call)
+{
+	__u32 index = call ? call->service : 0;
+	struct service *svc = bpf_map_lookup_elem(&services, &index);
+
+	return !call || !svc ||
+	       take_new_flow(svc, prefix_hash(FAMILY_IPV4, svc, index, call->id.key), call->now);
+}
+
+__noinline int admit6(struct call *call)
+{
+	__u32 index = call ? call->service : 0;
+	struct service *svc = bpf_map_lookup_elem(&services, &index);
+
+	return !call || !svc ||
+	       take_new_flow(svc, prefix_hash(FAMILY_IPV6, svc, index, call->id.key), call->now);
+}
+
+/* Global functions that say whether whoever begins a session now gets the busy answer of its service. */
+__noinline int told_busy4(struct call *call)
+{
+	__u32 index = call ? call->service : 0;
+	struct service *svc = bpf_map_lookup_elem(&services, &index);
+
+	return call && svc && is_busy(svc) && !is_tester(index, FAMILY_IPV4, call->id.key);
+}
+
+__noinline int told_busy6(struct call *call)
+{
+	__u32 index = call ? call->service : 0;
+	struct service *svc = bpf_map_lookup_elem(&services, &index);
+
+	return call && svc && is_busy(svc) && !is_tester(index, FAMILY_IPV6, call->id.key);
+}
+
+/* What joins a session, or goes on in mid-stream, begins none. One that is being moved does: nobody else takes it. */
+static __always_inline bool told_busy(const enum family family, struct call *call)
+{
+	if (call->preset || call->midstream)
+		return false;
+	return family == FAMILY_IPV4 ? told_busy4(call) : told_busy6(call);
+}
+
+/* Whether the client's prefix may begin another flow. It is asked once a packet, and not when a session is moved. */
+static __always_inline bool admitted(const enum family family, struct call *call, const struct service *svc)
+{
+	if (!svc->new_flows || call->left || call->admission == ADMISSION_GIVEN)
+		return true;
+	if (call->admission == ADMISSION_OPEN) {
+		bool given = family == FAMILY_IPV4 ? admit4(call) : admit6(call);
+
+		call->admission = given ? ADMISSION_GIVEN : ADMISSION_REFUSED;
+	}
+	return call->admission == ADMISSION_GIVEN;
+}
+
+/* How long a slot's flow has been silent, if it is a half-open one of this service; else -1. */
+static __always_inline int half_open_for(const enum table table, const enum family family, struct call *call, __u32 index)
+{
+	struct backend *be;
+	struct slot slot;
+	__u64 meta;
+
+	if (!slot_at(table, family, index, &slot))
+		return -1;
+	meta = load_meta(slot.meta);
+	if (meta_state(meta) != FLOW_HALF_OPEN)
+		return -1;
+	be = backend_of(family, meta_backend(meta));
+	if (!be || be->service != call->service || silent(be, meta, slot_proto(family, &slot, meta), call->now))
+		return -1;
+	return meta_silence(meta, call->now);
+}
+
+__noinline int half_open4(struct call *call, __u32 index)
+{
+	if (!call)
+		return -1;
+	return on_previous(call) ? half_open_for(TABLE_PREVIOUS, FAMILY_IPV4, call, index) :
+				   half_open_for(TABLE_CURRENT, FAMILY_IPV4, call, index);
+}
+
+__noinline int half_open6(struct call *call, __u32 index)
+{
+	if (!call)
+		return -1;
+	return on_previous(call) ? half_open_for(TABLE_PREVIOUS, FAMILY_IPV6, call, index) :
+				   half_open_for(TABLE_CURRENT, FAMILY_IPV6, call, index);
+}
+
+/*
+ * The service's half-open flows among the places that this one may take. Where they are as many as their share lets them
+ * be, the oldest makes room, free places or not: a flood competes with itself, and leaves the others theirs.
+ */
+static __always_inline bool scan_share(const enum table table, const enum family family, struct call *call, __u32 most,
+				       struct scan *scan)
+{
+	__u32 i, n = 0;
+	int oldest = -1;
+
+	scan->best = NO_SLOT;
+	for (i = 0; i < LINES_MAIN * SLOTS; i++) {
+		__u32 index = candidate(&CONFIG.layouts[table][family], call->id.hash, i / SLOTS) * SLOTS + i % SLOTS;
+		int silence = family == FAMILY_IPV4 ? half_open4(call, index) : half_open6(call, index);
+
+		if (silence < 0)
+			continue;
+		n++;
+		if (silence > oldest) {
+			oldest = silence;
+			scan->best = index;
+		}
+	}
+	return n >= most;
+}
+
+static __always_inline int scan_share_of(const enum family family, struct call *call, struct scan *scan)
+{
+	__u32 index = call->service;
+	struct service *svc = bpf_map_lookup_elem(&services, &index);
+
+	if (!svc)
+		return 0;
+	if (on_previous(call))
+		return scan_share(TABLE_PREVIOUS, family, call, svc->half_open, scan);
+	return scan_share(TABLE_CURRENT, family, call, svc->half_open, scan);
+}
+
+/* Global functions that say whether the share is used up: then scan has the flow that makes room. */
+__noinline int scan_share4(struct call *call, struct scan *scan)
+{
+	return call && scan ? scan_share_of(FAMILY_IPV4, call, scan) : 0;
+}
+
+__noinline int scan_share6(struct call *call, struct scan *scan)
+{
+	return call && scan ? scan_share_of(FAMILY_IPV6, call, scan) : 0;
+}
+
+/* Whether a half-open flow of the service makes room: then scan has it. One that has got further meanwhile does not. */
+static __always_inline bool share_used(const enum family family, struct call *call, const struct service *svc,
+				       struct scan *scan)
+{
+	struct scan share = {};
+	struct slot slot;
+
+	if (!svc->half_open || !(family == FAMILY_IPV4 ? scan_share4(call, &share) : scan_share6(call, &share)))
+		return false;
+	if (!(on_previous(call) ? slot_at(TABLE_PREVIOUS, family, share.best, &slot) :
+				  slot_at(TABLE_CURRENT, family, share.best, &slot)))
+		return false;
+	share.best_meta = load_meta(slot.meta);
+	if (meta_state(share.best_meta) != FLOW_HALF_OPEN)
+		return false;
+	scan->best = share.best;
+	scan->best_meta = share.best_meta;
+	return true;
+}
+
+/*
+ * A session that leaves its backend, and nobody takes it: it has ended. Where sessions are of clients they are counted, and
+ * not their flows.
+ */
+static __always_inline void end_left(const enum family family, struct call *call, const struct service *svc,
+				     const struct scan *scan)
+{
+	bool counts = call->t.proto == PROTO_SESSION || svc->affinity == AFFINITY_FLOW || !svc->session_vip[family];
+	struct slot slot;
+
+	if (!(on_previous(call) ? slot_at(TABLE_PREVIOUS, family, scan->own, &slot) :
+				  slot_at(TABLE_CURRENT, family, scan->own, &slot)))
+		return;
+	if (!swap_word(slot.meta, scan->own_meta, scan->own_meta & META_TAG) || !counts)
+		return;
+	count_moved(call->left);
+}
+
 /* Under the stripe, once. Returns -1 to try again. */
 static __always_inline int pin_once(const enum family family, struct call *call)
 {
+	__u32 service = call->service;
+	struct service *svc = bpf_map_lookup_elem(&services, &service);
 	struct scan scan = {};
 
+	if (!svc) {
+		call->backend = DROP_NO_GENERATION;
+		return PIN_DROP;
+	}
 	call->import = NO_SLOT;
 	call->table = TABLE_CURRENT;
 	if (CONFIG.previous) {
@@ -627,11 +919,25 @@ static __always_inline int pin_once(const enum family family, struct call *call)
 		return PIN_FOUND;
 	}
 	if (call->closed && call->import == NO_SLOT) {
-		call->backend = DROP_LISTENER_CLOSED;
+		call->backend = call->closed;
+		return PIN_DROP;
+	}
+	if (call->import == NO_SLOT && told_busy(family, call)) {
+		if (call->left)
+			end_left(family, call, svc, &scan);
+		call->backend = DROP_BUSY;
+		return PIN_DROP;
+	}
+	if (call->import == NO_SLOT && !admitted(family, call, svc)) {
+		call->backend = DROP_NEW_FLOWS;
 		return PIN_DROP;
 	}
 	if (scan.own != NO_SLOT && rule(RULE_OWN_SLOT))
 		return take(family, call, scan.own, scan.own_meta);
+	if (call->import == NO_SLOT && first_state(&call->t) == FLOW_HALF_OPEN && share_used(family, call, svc, &scan)) {
+		count(EVENT_REPLACED_SHARE);
+		return take(family, call, scan.best, scan.best_meta);
+	}
 	if (scan.best == NO_SLOT) {
 		if (family == FAMILY_IPV4)
 			scan_victim4(call, &scan);

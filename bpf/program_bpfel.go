@@ -13,6 +13,14 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type ProgramAffinity uint32
+
+const (
+	ProgramAffinityAFFINITY_FLOW        ProgramAffinity = 0
+	ProgramAffinityAFFINITY_CLIENT      ProgramAffinity = 1
+	ProgramAffinityAFFINITY_CLIENT_POOL ProgramAffinity = 2
+)
+
 type ProgramBackend struct {
 	_          structs.HostLayout
 	DstMac     [6]uint8
@@ -26,7 +34,11 @@ type ProgramBackend struct {
 	Port       uint16
 	Forwarding uint8
 	Used       uint8
-	Timeouts   [5]uint32
+	Room       uint16
+	Outer      uint8
+	Counted    uint8
+	Retired    uint32
+	Tags       ProgramTags
 }
 
 type ProgramBackendState uint32
@@ -34,6 +46,7 @@ type ProgramBackendState uint32
 const (
 	ProgramBackendStateBACKEND_UNRESOLVED ProgramBackendState = 0
 	ProgramBackendStateBACKEND_RESOLVED   ProgramBackendState = 1
+	ProgramBackendStateBACKEND_LOST       ProgramBackendState = 2
 )
 
 type ProgramBackendUse uint32
@@ -42,6 +55,14 @@ const (
 	ProgramBackendUseBACKEND_FREE    ProgramBackendUse = 0
 	ProgramBackendUseBACKEND_IN_POOL ProgramBackendUse = 1
 	ProgramBackendUseBACKEND_REMOVED ProgramBackendUse = 2
+	ProgramBackendUseBACKEND_RESTING ProgramBackendUse = 3
+)
+
+type ProgramBusy uint32
+
+const (
+	ProgramBusyBUSY_RESET ProgramBusy = 0
+	ProgramBusyBUSY_ICMP  ProgramBusy = 1
 )
 
 type ProgramCold struct {
@@ -85,13 +106,28 @@ type ProgramConfig struct {
 
 type ProgramCounters struct {
 	_            structs.HostLayout
-	Packets      uint64
-	Bytes        uint64
+	Sent         ProgramSent
 	NewSessions  uint64
 	Orphans      uint64
 	Reopened     uint64
+	Rejoined     uint64
+	Moved        uint64
 	Unpinned     uint64
 	LastUnpinned uint64
+}
+
+type ProgramEvictArgs struct {
+	_          structs.HostLayout
+	Table      ProgramFamily
+	First      uint32
+	Lines      uint32
+	Generation uint16
+	Service    uint16
+	Bits       uint8
+	Pad        [3]uint8
+	Client     [4]uint32
+	Most       uint32
+	Marked     uint32
 }
 
 type ProgramFamily uint32
@@ -111,15 +147,26 @@ const (
 	ProgramFlowStateFLOW_YOUNG       ProgramFlowState = 3
 	ProgramFlowStateFLOW_ESTABLISHED ProgramFlowState = 4
 	ProgramFlowStateFLOW_CLOSING     ProgramFlowState = 5
-	ProgramFlowStateFLOW_STATES      ProgramFlowState = 6
+	ProgramFlowStateFLOW_EVICTING    ProgramFlowState = 6
+	ProgramFlowStateFLOW_STATES      ProgramFlowState = 7
 )
 
 type ProgramForwarding uint32
 
 const (
-	ProgramForwardingFORWARDING_DSR ProgramForwarding = 0
-	ProgramForwardingFORWARDING_NAT ProgramForwarding = 1
+	ProgramForwardingFORWARDING_DSR  ProgramForwarding = 0
+	ProgramForwardingFORWARDING_NAT  ProgramForwarding = 1
+	ProgramForwardingFORWARDING_IPIP ProgramForwarding = 2
 )
+
+type ProgramFragmentLine struct {
+	_  structs.HostLayout
+	Of [4]struct {
+		_     structs.HostLayout
+		Key   uint64
+		Value uint64
+	}
+}
 
 type ProgramGeneration struct {
 	_              structs.HostLayout
@@ -132,6 +179,7 @@ type ProgramGeneration struct {
 	NewAtFlip      uint64
 	ReopenedAtFlip uint64
 	Maglev         [2]uint64
+	Past           ProgramSent
 	Version        [32]uint8
 }
 
@@ -145,6 +193,46 @@ const (
 	ProgramGenerationStateGENERATION_DRAINED   ProgramGenerationState = 4
 )
 
+type ProgramIface struct {
+	_       structs.HostLayout
+	Mac     [6]uint8
+	Used    uint16
+	Ifindex uint32
+	Mtu     uint32
+	Tags    ProgramTags
+	Index   uint32
+}
+
+type ProgramKnown4 struct {
+	_        structs.HostLayout
+	Key      ProgramListenerKey4
+	Listener ProgramListener
+	Stamp    uint64
+}
+
+type ProgramKnown6 struct {
+	_        structs.HostLayout
+	Key      ProgramListenerKey6
+	Pad      uint32
+	Listener ProgramListener
+	Stamp    uint64
+}
+
+type ProgramKnownReply4 struct {
+	_     structs.HostLayout
+	Key   ProgramListenerKey4
+	Reply ProgramReply
+	Pad   uint32
+	Stamp uint64
+}
+
+type ProgramKnownReply6 struct {
+	_     structs.HostLayout
+	Key   ProgramListenerKey6
+	Reply ProgramReply
+	Stamp uint64
+}
+
 type ProgramLayout struct {
 	_          structs.HostLayout
 	Lines      uint32
@@ -156,23 +244,47 @@ type ProgramLayout struct {
 	KeyStride  [3]uint16
 }
 
+type ProgramLifetimes struct {
+	_     structs.HostLayout
+	Ended [96]uint64
+}
+
 type ProgramLimit uint32
 
 const (
-	ProgramLimitSLOTS_PER_LINE  ProgramLimit = 4
-	ProgramLimitPROTOCOL        ProgramLimit = 1
-	ProgramLimitLINES_MAIN      ProgramLimit = 4
-	ProgramLimitLINES_STASH     ProgramLimit = 4
-	ProgramLimitMAX_BACKENDS    ProgramLimit = 65536
-	ProgramLimitMAX_GENERATIONS ProgramLimit = 4096
-	ProgramLimitMAX_SERVICES    ProgramLimit = 1024
-	ProgramLimitMAX_VIPS        ProgramLimit = 16384
-	ProgramLimitMAX_LISTENERS   ProgramLimit = 16384
-	ProgramLimitSOCKETS         ProgramLimit = 131072
-	ProgramLimitMAX_IFACES      ProgramLimit = 256
-	ProgramLimitFILTER_WORDS    ProgramLimit = 1024
-	ProgramLimitSTRIPES         ProgramLimit = 1024
-	ProgramLimitNAME_LEN        ProgramLimit = 32
+	ProgramLimitSLOTS_PER_LINE    ProgramLimit = 4
+	ProgramLimitPROTOCOL          ProgramLimit = 1
+	ProgramLimitLINES_MAIN        ProgramLimit = 4
+	ProgramLimitLINES_STASH       ProgramLimit = 4
+	ProgramLimitMAX_BACKENDS      ProgramLimit = 65536
+	ProgramLimitOWN_COUNTERS      ProgramLimit = 4096
+	ProgramLimitMAX_GENERATIONS   ProgramLimit = 4096
+	ProgramLimitMAX_SERVICES      ProgramLimit = 1024
+	ProgramLimitMAX_VIPS          ProgramLimit = 16384
+	ProgramLimitMAX_LISTENERS     ProgramLimit = 16384
+	ProgramLimitSOCKETS           ProgramLimit = 131072
+	ProgramLimitMAX_TESTERS       ProgramLimit = 65536
+	ProgramLimitFRAGMENT_LINES    ProgramLimit = 2048
+	ProgramLimitPREFIX_LINES      ProgramLimit = 1024
+	ProgramLimitPREFIXES_PER_LINE ProgramLimit = 8
+	ProgramLimitMAX_IFACES        ProgramLimit = 256
+	ProgramLimitFILTER_WORDS      ProgramLimit = 1024
+	ProgramLimitSTRIPES           ProgramLimit = 1024
+	ProgramLimitMAX_TROUBLES      ProgramLimit = 512
+	ProgramLimitLIFETIME_BUCKETS  ProgramLimit = 96
+	ProgramLimitLIFETIMES_PAST    ProgramLimit = 4096
+	ProgramLimitMAX_LIFETIMES     ProgramLimit = 128
+	ProgramLimitNAME_LEN          ProgramLimit = 32
+)
+
+type ProgramLimited uint32
+
+const (
+	ProgramLimitedLIMITED_ECHO    ProgramLimited = 0
+	ProgramLimitedLIMITED_TOO_BIG ProgramLimited = 1
+	ProgramLimitedLIMITED_RESET   ProgramLimited = 2
+	ProgramLimitedLIMITED_BUSY    ProgramLimited = 3
+	ProgramLimitedLIMITS          ProgramLimited = 4
 )
 
 type ProgramLine4 struct {
@@ -221,6 +333,19 @@ const (
 	ProgramListenerKindLISTENER_CLOSED ProgramListenerKind = 2
 )
 
+type ProgramMemos struct {
+	_    structs.HostLayout
+	Held uint64
+	Pad  [7]uint64
+	Of   [64]struct {
+		_     structs.HostLayout
+		Lasts [7]int32
+		Id    uint32
+		N     [7]uint32
+		Pad   uint32
+	}
+}
+
 type ProgramMetaBits uint32
 
 const (
@@ -233,6 +358,11 @@ const (
 	ProgramMetaBitsAGE_MAX            ProgramMetaBits = 15
 	ProgramMetaBitsTICK_BITS          ProgramMetaBits = 26
 )
+
+type ProgramPrefixLine struct {
+	_  structs.HostLayout
+	Of [8]uint64
+}
 
 type ProgramReason uint32
 
@@ -250,16 +380,34 @@ const (
 	ProgramReasonDROP_TABLE_FULL          ProgramReason = 10
 	ProgramReasonDROP_STRIPE_BUSY         ProgramReason = 11
 	ProgramReasonDROP_TTL                 ProgramReason = 12
-	ProgramReasonDROP_BAD_MAP             ProgramReason = 13
-	ProgramReasonEVENT_UNPINNED           ProgramReason = 14
-	ProgramReasonEVENT_REPLACED_CLOSING   ProgramReason = 15
-	ProgramReasonEVENT_REPLACED_HALF_OPEN ProgramReason = 16
-	ProgramReasonEVENT_REPLACED_YOUNG     ProgramReason = 17
-	ProgramReasonEVENT_OVERFLOW           ProgramReason = 18
-	ProgramReasonEVENT_CAS_LOST           ProgramReason = 19
-	ProgramReasonEVENT_PUBLISH_LOST       ProgramReason = 20
-	ProgramReasonEVENT_IMPORTED           ProgramReason = 21
-	ProgramReasonREASONS                  ProgramReason = 22
+	ProgramReasonDROP_MARTIAN             ProgramReason = 13
+	ProgramReasonDROP_OTHER_VLAN          ProgramReason = 14
+	ProgramReasonDROP_TOO_BIG             ProgramReason = 15
+	ProgramReasonDROP_ICMP_NO_FLOW        ProgramReason = 16
+	ProgramReasonDROP_ECHO                ProgramReason = 17
+	ProgramReasonDROP_RESET               ProgramReason = 18
+	ProgramReasonDROP_NEW_FLOWS           ProgramReason = 19
+	ProgramReasonDROP_BUSY                ProgramReason = 20
+	ProgramReasonDROP_HEADROOM            ProgramReason = 21
+	ProgramReasonDROP_BAD_MAP             ProgramReason = 22
+	ProgramReasonEVENT_UNPINNED           ProgramReason = 23
+	ProgramReasonEVENT_REPLACED_CLOSING   ProgramReason = 24
+	ProgramReasonEVENT_REPLACED_HALF_OPEN ProgramReason = 25
+	ProgramReasonEVENT_REPLACED_YOUNG     ProgramReason = 26
+	ProgramReasonEVENT_REPLACED_SHARE     ProgramReason = 27
+	ProgramReasonEVENT_OVERFLOW           ProgramReason = 28
+	ProgramReasonEVENT_CAS_LOST           ProgramReason = 29
+	ProgramReasonEVENT_PUBLISH_LOST       ProgramReason = 30
+	ProgramReasonEVENT_IMPORTED           ProgramReason = 31
+	ProgramReasonEVENT_TOO_BIG            ProgramReason = 32
+	ProgramReasonEVENT_ECHO               ProgramReason = 33
+	ProgramReasonEVENT_ICMP_ERROR         ProgramReason = 34
+	ProgramReasonEVENT_FRAGMENT           ProgramReason = 35
+	ProgramReasonEVENT_RESET_CLIENT       ProgramReason = 36
+	ProgramReasonEVENT_RESET_BACKEND      ProgramReason = 37
+	ProgramReasonEVENT_BUSY               ProgramReason = 38
+	ProgramReasonEVENT_MSS                ProgramReason = 39
+	ProgramReasonREASONS                  ProgramReason = 40
 )
 
 type ProgramReply struct {
@@ -269,34 +417,66 @@ type ProgramReply struct {
 	VipId uint16
 }
 
+type ProgramSent struct {
+	_       structs.HostLayout
+	Packets uint64
+	Bytes   uint64
+}
+
 type ProgramService struct {
-	_          structs.HostLayout
-	Steer      uint64
-	ReuseAfter uint32
-	Used       uint16
-	Forwarding uint8
-	Pad        [17]uint8
-	Name       [32]uint8
+	_             structs.HostLayout
+	Steer         uint64
+	ReuseAfter    uint32
+	Used          uint16
+	Forwarding    uint8
+	Affinity      uint8
+	Timeouts      [6]uint32
+	NoTimeouts    [2]uint32
+	Salt          uint64
+	Flipped       uint32
+	LingerCap     uint32
+	SessionVip    [2]uint16
+	ClampMss      uint8
+	HalfOpen      uint8
+	PrefixBits    [2]uint8
+	NewFlows      uint32
+	NewFlowsBurst uint32
+	Busy          uint8
+	Pad           [15]uint8
+	Name          [32]uint8
 }
 
 type ProgramSessions struct {
 	_      structs.HostLayout
-	States [6]uint32
+	States [5]uint32
+	Flows  uint32
 }
 
 type ProgramShared struct {
 	_      structs.HostLayout
-	Ifaces [256]struct {
+	Ifaces [512]struct {
 		_       structs.HostLayout
 		Mac     [6]uint8
 		Used    uint16
 		Ifindex uint32
-		Pad     uint32
+		Mtu     uint32
+		Tags    struct {
+			_     structs.HostLayout
+			Words [2]uint32
+			Bytes uint32
+		}
+		Index uint32
 	}
 	AddressFilter [1024]uint64
 	PinPrevious   uint32
 	ImportCursor  uint32
 	ImportLeft    uint32
+	Limits        [4]uint32
+	EchoOff       uint32
+	Source4       uint32
+	Spread4       uint32
+	Source6       [4]uint32
+	Spread6       uint32
 	Pad           uint32
 }
 
@@ -316,6 +496,34 @@ type ProgramSweepArgs struct {
 	Freed  uint64
 	Stash  uint64
 	Missed uint64
+	Since  uint32
+	Pad    uint32
+}
+
+type ProgramTags struct {
+	_     structs.HostLayout
+	Words [2]uint32
+	Bytes uint32
+}
+
+type ProgramTally struct {
+	_          structs.HostLayout
+	OfVip      uint32
+	OfListener uint32
+}
+
+type ProgramTesterKey4 struct {
+	_         structs.HostLayout
+	Prefixlen uint32
+	Service   uint32
+	Addr      uint32
+}
+
+type ProgramTesterKey6 struct {
+	_         structs.HostLayout
+	Prefixlen uint32
+	Service   uint32
+	Addr      [4]uint32
 }
 
 type ProgramTickSample struct {
@@ -332,8 +540,64 @@ const (
 	ProgramTimeoutTIMEOUT_TCP_CLOSING   ProgramTimeout = 2
 	ProgramTimeoutTIMEOUT_UDP_NEW       ProgramTimeout = 3
 	ProgramTimeoutTIMEOUT_UDP           ProgramTimeout = 4
-	ProgramTimeoutTIMEOUTS              ProgramTimeout = 5
+	ProgramTimeoutTIMEOUT_LINGER        ProgramTimeout = 5
+	ProgramTimeoutTIMEOUTS              ProgramTimeout = 6
 )
+
+type ProgramTraceEvent struct {
+	_       structs.HostLayout
+	TimeNs  uint64
+	Reasons uint64
+	Pin     uint64
+	Backend uint32
+	Service uint16
+	Pad     uint16
+	Ifindex uint32
+	Cpu     uint32
+	Verdict uint32
+	InLen   uint32
+	InCap   uint32
+	OutLen  uint32
+	OutCap  uint32
+	In      [256]uint8
+	Out     [256]uint8
+	_       [4]byte
+}
+
+type ProgramTraceFilter struct {
+	_        structs.HostLayout
+	Addr     [4]uint32
+	Mask     [4]uint32
+	EthProto uint16
+	Pad      uint16
+	Sample   uint32
+	Rate     uint32
+	_        [4]byte
+	UntilNs  uint64
+}
+
+type ProgramTraceScratch struct {
+	_       structs.HostLayout
+	Second  uint32
+	Left    uint32
+	Reasons [40]uint64
+	Counts  struct {
+		_          structs.HostLayout
+		Matched    uint64
+		SampledOut uint64
+		OverRate   uint64
+		Lost       uint64
+	}
+	Event ProgramTraceEvent
+}
+
+type ProgramTroubles struct {
+	_                structs.HostLayout
+	NeverEstablished uint64
+	Resets           uint64
+	SynRetransmits   uint64
+	Before           uint64
+}
 
 type ProgramVip struct {
 	_        structs.HostLayout
@@ -344,22 +608,127 @@ type ProgramVip struct {
 	Pad      uint32
 }
 
+type ProgramVlanKey struct {
+	_       structs.HostLayout
+	Ifindex uint32
+	Tags    ProgramTags
+}
+
+type ProgramWork struct {
+	_    structs.HostLayout
+	Call struct {
+		_  structs.HostLayout
+		Id struct {
+			_    structs.HostLayout
+			Key  [3]uint64
+			Hash uint64
+			Vip  uint32
+			_    [4]byte
+		}
+		T struct {
+			_       structs.HostLayout
+			Sport   uint16
+			Dport   uint16
+			Proto   uint8
+			Flags   uint8
+			Payload uint16
+			Seq     uint32
+			Ack     uint32
+		}
+		LastHop    uint64
+		Ended      uint64
+		Now        uint32
+		Service    uint16
+		Forwarding uint8
+		Closed     uint8
+		Midstream  uint8
+		_          [1]byte
+		Left       uint16
+		Preset     uint16
+		Pool       uint8
+		Admission  uint8
+		Table      uint32
+		Index      uint32
+		Backend    uint32
+		Import     uint32
+		ImportMeta uint64
+	}
+	Session struct {
+		_  structs.HostLayout
+		Id struct {
+			_    structs.HostLayout
+			Key  [3]uint64
+			Hash uint64
+			Vip  uint32
+			_    [4]byte
+		}
+		T struct {
+			_       structs.HostLayout
+			Sport   uint16
+			Dport   uint16
+			Proto   uint8
+			Flags   uint8
+			Payload uint16
+			Seq     uint32
+			Ack     uint32
+		}
+		LastHop    uint64
+		Ended      uint64
+		Now        uint32
+		Service    uint16
+		Forwarding uint8
+		Closed     uint8
+		Midstream  uint8
+		_          [1]byte
+		Left       uint16
+		Preset     uint16
+		Pool       uint8
+		Admission  uint8
+		Table      uint32
+		Index      uint32
+		Backend    uint32
+		Import     uint32
+		ImportMeta uint64
+	}
+	From    ProgramListenerKey6
+	Reply   ProgramReply
+	LastHop uint64
+	Backend uint32
+	Spread  uint32
+	Outward uint32
+	Ports   uint32
+	Room    uint32
+	Tick    [4]uint32
+	Left    [4]uint32
+	_       [4]byte
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	ProgramMapBackendCounters    = "backend_counters"
 	ProgramMapBackends4          = "backends4"
 	ProgramMapBackends6          = "backends6"
 	ProgramMapCold4              = "cold4"
 	ProgramMapCold6              = "cold6"
 	ProgramMapFlows4             = "flows4"
 	ProgramMapFlows6             = "flows6"
+	ProgramMapFragments          = "fragments"
 	ProgramMapGenerationCounters = "generation_counters"
+	ProgramMapGenerationTroubles = "generation_troubles"
 	ProgramMapGenerations        = "generations"
-	ProgramMapListenerCounts     = "listener_counts"
+	ProgramMapKnown4             = "known4"
+	ProgramMapKnown6             = "known6"
+	ProgramMapKnownReplies4      = "known_replies4"
+	ProgramMapKnownReplies6      = "known_replies6"
+	ProgramMapLifetimes          = "lifetimes"
 	ProgramMapListeners4         = "listeners4"
 	ProgramMapListeners6         = "listeners6"
+	ProgramMapListenersStamp     = "listeners_stamp"
 	ProgramMapMaglev             = "maglev"
+	ProgramMapMemos              = "memos"
+	ProgramMapPrefixes           = "prefixes"
 	ProgramMapPreviousCold4      = "previous_cold4"
 	ProgramMapPreviousCold6      = "previous_cold6"
 	ProgramMapPreviousFlows4     = "previous_flows4"
@@ -369,20 +738,51 @@ const (
 	ProgramMapReplies6           = "replies6"
 	ProgramMapServices           = "services"
 	ProgramMapSessionCounts      = "session_counts"
+	ProgramMapSteps              = "steps"
 	ProgramMapStripes            = "stripes"
-	ProgramMapVipCounts          = "vip_counts"
+	ProgramMapTallies            = "tallies"
+	ProgramMapTesterKey          = "tester_key"
+	ProgramMapTesters4           = "testers4"
+	ProgramMapTesters6           = "testers6"
+	ProgramMapTraceEvents        = "trace_events"
+	ProgramMapTraceScratches     = "trace_scratches"
 	ProgramMapVips               = "vips"
+	ProgramMapVlans              = "vlans"
+	ProgramMapWork               = "work"
+	ProgramProgBusy4             = "busy4"
+	ProgramProgBusy6             = "busy6"
+	ProgramProgControl4          = "control4"
+	ProgramProgControl6          = "control6"
 	ProgramProgEbbtide           = "ebbtide"
+	ProgramProgEvict             = "evict"
+	ProgramProgFlow4             = "flow4"
+	ProgramProgFlow6             = "flow6"
+	ProgramProgFragment4         = "fragment4"
+	ProgramProgFragment6         = "fragment6"
 	ProgramProgImport            = "import"
+	ProgramProgQuote4            = "quote4"
+	ProgramProgQuote6            = "quote6"
+	ProgramProgReset4            = "reset4"
+	ProgramProgReset6            = "reset6"
 	ProgramProgSampleTicks       = "sample_ticks"
+	ProgramProgSend4             = "send4"
+	ProgramProgSend6             = "send6"
 	ProgramProgSweep             = "sweep"
+	ProgramProgTooBig4           = "too_big4"
+	ProgramProgTooBig6           = "too_big6"
+	ProgramProgTraced            = "traced"
 	ProgramVarCONFIG             = "CONFIG"
+	ProgramVarTRACED             = "TRACED"
 	ProgramVarGlobals            = "globals"
+	ProgramVarKeepAffinity       = "keep_affinity"
 	ProgramVarKeepBackendState   = "keep_backend_state"
 	ProgramVarKeepBackendUse     = "keep_backend_use"
+	ProgramVarKeepBusy           = "keep_busy"
+	ProgramVarKeepEvictArgs      = "keep_evict_args"
 	ProgramVarKeepFlowState      = "keep_flow_state"
 	ProgramVarKeepForwarding     = "keep_forwarding"
 	ProgramVarKeepLimit          = "keep_limit"
+	ProgramVarKeepLimited        = "keep_limited"
 	ProgramVarKeepListenerKind   = "keep_listener_kind"
 	ProgramVarKeepMetaBits       = "keep_meta_bits"
 	ProgramVarKeepTimeout        = "keep_timeout"
@@ -430,28 +830,56 @@ type ProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProgramProgramSpecs struct {
+	Busy4       *ebpf.ProgramSpec `ebpf:"busy4"`
+	Busy6       *ebpf.ProgramSpec `ebpf:"busy6"`
+	Control4    *ebpf.ProgramSpec `ebpf:"control4"`
+	Control6    *ebpf.ProgramSpec `ebpf:"control6"`
 	Ebbtide     *ebpf.ProgramSpec `ebpf:"ebbtide"`
+	Evict       *ebpf.ProgramSpec `ebpf:"evict"`
+	Flow4       *ebpf.ProgramSpec `ebpf:"flow4"`
+	Flow6       *ebpf.ProgramSpec `ebpf:"flow6"`
+	Fragment4   *ebpf.ProgramSpec `ebpf:"fragment4"`
+	Fragment6   *ebpf.ProgramSpec `ebpf:"fragment6"`
 	Import      *ebpf.ProgramSpec `ebpf:"import"`
+	Quote4      *ebpf.ProgramSpec `ebpf:"quote4"`
+	Quote6      *ebpf.ProgramSpec `ebpf:"quote6"`
+	Reset4      *ebpf.ProgramSpec `ebpf:"reset4"`
+	Reset6      *ebpf.ProgramSpec `ebpf:"reset6"`
 	SampleTicks *ebpf.ProgramSpec `ebpf:"sample_ticks"`
+	Send4       *ebpf.ProgramSpec `ebpf:"send4"`
+	Send6       *ebpf.ProgramSpec `ebpf:"send6"`
 	Sweep       *ebpf.ProgramSpec `ebpf:"sweep"`
+	TooBig4     *ebpf.ProgramSpec `ebpf:"too_big4"`
+	TooBig6     *ebpf.ProgramSpec `ebpf:"too_big6"`
+	Traced      *ebpf.ProgramSpec `ebpf:"traced"`
 }
 
 // ProgramMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProgramMapSpecs struct {
+	BackendCounters    *ebpf.MapSpec `ebpf:"backend_counters"`
 	Backends4          *ebpf.MapSpec `ebpf:"backends4"`
 	Backends6          *ebpf.MapSpec `ebpf:"backends6"`
 	Cold4              *ebpf.MapSpec `ebpf:"cold4"`
 	Cold6              *ebpf.MapSpec `ebpf:"cold6"`
 	Flows4             *ebpf.MapSpec `ebpf:"flows4"`
 	Flows6             *ebpf.MapSpec `ebpf:"flows6"`
+	Fragments          *ebpf.MapSpec `ebpf:"fragments"`
 	GenerationCounters *ebpf.MapSpec `ebpf:"generation_counters"`
+	GenerationTroubles *ebpf.MapSpec `ebpf:"generation_troubles"`
 	Generations        *ebpf.MapSpec `ebpf:"generations"`
-	ListenerCounts     *ebpf.MapSpec `ebpf:"listener_counts"`
+	Known4             *ebpf.MapSpec `ebpf:"known4"`
+	Known6             *ebpf.MapSpec `ebpf:"known6"`
+	KnownReplies4      *ebpf.MapSpec `ebpf:"known_replies4"`
+	KnownReplies6      *ebpf.MapSpec `ebpf:"known_replies6"`
+	Lifetimes          *ebpf.MapSpec `ebpf:"lifetimes"`
 	Listeners4         *ebpf.MapSpec `ebpf:"listeners4"`
 	Listeners6         *ebpf.MapSpec `ebpf:"listeners6"`
+	ListenersStamp     *ebpf.MapSpec `ebpf:"listeners_stamp"`
 	Maglev             *ebpf.MapSpec `ebpf:"maglev"`
+	Memos              *ebpf.MapSpec `ebpf:"memos"`
+	Prefixes           *ebpf.MapSpec `ebpf:"prefixes"`
 	PreviousCold4      *ebpf.MapSpec `ebpf:"previous_cold4"`
 	PreviousCold6      *ebpf.MapSpec `ebpf:"previous_cold6"`
 	PreviousFlows4     *ebpf.MapSpec `ebpf:"previous_flows4"`
@@ -461,9 +889,17 @@ type ProgramMapSpecs struct {
 	Replies6           *ebpf.MapSpec `ebpf:"replies6"`
 	Services           *ebpf.MapSpec `ebpf:"services"`
 	SessionCounts      *ebpf.MapSpec `ebpf:"session_counts"`
+	Steps              *ebpf.MapSpec `ebpf:"steps"`
 	Stripes            *ebpf.MapSpec `ebpf:"stripes"`
-	VipCounts          *ebpf.MapSpec `ebpf:"vip_counts"`
+	Tallies            *ebpf.MapSpec `ebpf:"tallies"`
+	TesterKey          *ebpf.MapSpec `ebpf:"tester_key"`
+	Testers4           *ebpf.MapSpec `ebpf:"testers4"`
+	Testers6           *ebpf.MapSpec `ebpf:"testers6"`
+	TraceEvents        *ebpf.MapSpec `ebpf:"trace_events"`
+	TraceScratches     *ebpf.MapSpec `ebpf:"trace_scratches"`
 	Vips               *ebpf.MapSpec `ebpf:"vips"`
+	Vlans              *ebpf.MapSpec `ebpf:"vlans"`
+	Work               *ebpf.MapSpec `ebpf:"work"`
 }
 
 // ProgramVariableSpecs contains global variables before they are loaded into the kernel.
@@ -471,12 +907,17 @@ type ProgramMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProgramVariableSpecs struct {
 	CONFIG           *ebpf.VariableSpec `ebpf:"CONFIG"`
+	TRACED           *ebpf.VariableSpec `ebpf:"TRACED"`
 	Globals          *ebpf.VariableSpec `ebpf:"globals"`
+	KeepAffinity     *ebpf.VariableSpec `ebpf:"keep_affinity"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
+	KeepBusy         *ebpf.VariableSpec `ebpf:"keep_busy"`
+	KeepEvictArgs    *ebpf.VariableSpec `ebpf:"keep_evict_args"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.VariableSpec `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.VariableSpec `ebpf:"keep_limit"`
+	KeepLimited      *ebpf.VariableSpec `ebpf:"keep_limited"`
 	KeepListenerKind *ebpf.VariableSpec `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.VariableSpec `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.VariableSpec `ebpf:"keep_timeout"`
@@ -502,18 +943,28 @@ func (o *ProgramObjects) Close() error {
 //
 // It can be passed to LoadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProgramMaps struct {
+	BackendCounters    *ebpf.Map `ebpf:"backend_counters"`
 	Backends4          *ebpf.Map `ebpf:"backends4"`
 	Backends6          *ebpf.Map `ebpf:"backends6"`
 	Cold4              *ebpf.Map `ebpf:"cold4"`
 	Cold6              *ebpf.Map `ebpf:"cold6"`
 	Flows4             *ebpf.Map `ebpf:"flows4"`
 	Flows6             *ebpf.Map `ebpf:"flows6"`
+	Fragments          *ebpf.Map `ebpf:"fragments"`
 	GenerationCounters *ebpf.Map `ebpf:"generation_counters"`
+	GenerationTroubles *ebpf.Map `ebpf:"generation_troubles"`
 	Generations        *ebpf.Map `ebpf:"generations"`
-	ListenerCounts     *ebpf.Map `ebpf:"listener_counts"`
+	Known4             *ebpf.Map `ebpf:"known4"`
+	Known6             *ebpf.Map `ebpf:"known6"`
+	KnownReplies4      *ebpf.Map `ebpf:"known_replies4"`
+	KnownReplies6      *ebpf.Map `ebpf:"known_replies6"`
+	Lifetimes          *ebpf.Map `ebpf:"lifetimes"`
 	Listeners4         *ebpf.Map `ebpf:"listeners4"`
 	Listeners6         *ebpf.Map `ebpf:"listeners6"`
+	ListenersStamp     *ebpf.Map `ebpf:"listeners_stamp"`
 	Maglev             *ebpf.Map `ebpf:"maglev"`
+	Memos              *ebpf.Map `ebpf:"memos"`
+	Prefixes           *ebpf.Map `ebpf:"prefixes"`
 	PreviousCold4      *ebpf.Map `ebpf:"previous_cold4"`
 	PreviousCold6      *ebpf.Map `ebpf:"previous_cold6"`
 	PreviousFlows4     *ebpf.Map `ebpf:"previous_flows4"`
@@ -523,25 +974,43 @@ type ProgramMaps struct {
 	Replies6           *ebpf.Map `ebpf:"replies6"`
 	Services           *ebpf.Map `ebpf:"services"`
 	SessionCounts      *ebpf.Map `ebpf:"session_counts"`
+	Steps              *ebpf.Map `ebpf:"steps"`
 	Stripes            *ebpf.Map `ebpf:"stripes"`
-	VipCounts          *ebpf.Map `ebpf:"vip_counts"`
+	Tallies            *ebpf.Map `ebpf:"tallies"`
+	TesterKey          *ebpf.Map `ebpf:"tester_key"`
+	Testers4           *ebpf.Map `ebpf:"testers4"`
+	Testers6           *ebpf.Map `ebpf:"testers6"`
+	TraceEvents        *ebpf.Map `ebpf:"trace_events"`
+	TraceScratches     *ebpf.Map `ebpf:"trace_scratches"`
 	Vips               *ebpf.Map `ebpf:"vips"`
+	Vlans              *ebpf.Map `ebpf:"vlans"`
+	Work               *ebpf.Map `ebpf:"work"`
 }
 
 func (m *ProgramMaps) Close() error {
 	return _ProgramClose(
+		m.BackendCounters,
 		m.Backends4,
 		m.Backends6,
 		m.Cold4,
 		m.Cold6,
 		m.Flows4,
 		m.Flows6,
+		m.Fragments,
 		m.GenerationCounters,
+		m.GenerationTroubles,
 		m.Generations,
-		m.ListenerCounts,
+		m.Known4,
+		m.Known6,
+		m.KnownReplies4,
+		m.KnownReplies6,
+		m.Lifetimes,
 		m.Listeners4,
 		m.Listeners6,
+		m.ListenersStamp,
 		m.Maglev,
+		m.Memos,
+		m.Prefixes,
 		m.PreviousCold4,
 		m.PreviousCold6,
 		m.PreviousFlows4,
@@ -551,9 +1020,17 @@ func (m *ProgramMaps) Close() error {
 		m.Replies6,
 		m.Services,
 		m.SessionCounts,
+		m.Steps,
 		m.Stripes,
-		m.VipCounts,
+		m.Tallies,
+		m.TesterKey,
+		m.Testers4,
+		m.Testers6,
+		m.TraceEvents,
+		m.TraceScratches,
 		m.Vips,
+		m.Vlans,
+		m.Work,
 	)
 }
 
@@ -562,12 +1039,17 @@ func (m *ProgramMaps) Close() error {
 // It can be passed to LoadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProgramVariables struct {
 	CONFIG           *ebpf.Variable `ebpf:"CONFIG"`
+	TRACED           *ebpf.Variable `ebpf:"TRACED"`
 	Globals          *ebpf.Variable `ebpf:"globals"`
+	KeepAffinity     *ebpf.Variable `ebpf:"keep_affinity"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
+	KeepBusy         *ebpf.Variable `ebpf:"keep_busy"`
+	KeepEvictArgs    *ebpf.Variable `ebpf:"keep_evict_args"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.Variable `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.Variable `ebpf:"keep_limit"`
+	KeepLimited      *ebpf.Variable `ebpf:"keep_limited"`
 	KeepListenerKind *ebpf.Variable `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.Variable `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.Variable `ebpf:"keep_timeout"`
@@ -577,18 +1059,54 @@ type ProgramVariables struct {
 //
 // It can be passed to LoadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProgramPrograms struct {
+	Busy4       *ebpf.Program `ebpf:"busy4"`
+	Busy6       *ebpf.Program `ebpf:"busy6"`
+	Control4    *ebpf.Program `ebpf:"control4"`
+	Control6    *ebpf.Program `ebpf:"control6"`
 	Ebbtide     *ebpf.Program `ebpf:"ebbtide"`
+	Evict       *ebpf.Program `ebpf:"evict"`
+	Flow4       *ebpf.Program `ebpf:"flow4"`
+	Flow6       *ebpf.Program `ebpf:"flow6"`
+	Fragment4   *ebpf.Program `ebpf:"fragment4"`
+	Fragment6   *ebpf.Program `ebpf:"fragment6"`
 	Import      *ebpf.Program `ebpf:"import"`
+	Quote4      *ebpf.Program `ebpf:"quote4"`
+	Quote6      *ebpf.Program `ebpf:"quote6"`
+	Reset4      *ebpf.Program `ebpf:"reset4"`
+	Reset6      *ebpf.Program `ebpf:"reset6"`
 	SampleTicks *ebpf.Program `ebpf:"sample_ticks"`
+	Send4       *ebpf.Program `ebpf:"send4"`
+	Send6       *ebpf.Program `ebpf:"send6"`
 	Sweep       *ebpf.Program `ebpf:"sweep"`
+	TooBig4     *ebpf.Program `ebpf:"too_big4"`
+	TooBig6     *ebpf.Program `ebpf:"too_big6"`
+	Traced      *ebpf.Program `ebpf:"traced"`
 }
 
 func (p *ProgramPrograms) Close() error {
 	return _ProgramClose(
+		p.Busy4,
+		p.Busy6,
+		p.Control4,
+		p.Control6,
 		p.Ebbtide,
+		p.Evict,
+		p.Flow4,
+		p.Flow6,
+		p.Fragment4,
+		p.Fragment6,
 		p.Import,
+		p.Quote4,
+		p.Quote6,
+		p.Reset4,
+		p.Reset6,
 		p.SampleTicks,
+		p.Send4,
+		p.Send6,
 		p.Sweep,
+		p.TooBig4,
+		p.TooBig6,
+		p.Traced,
 	)
 }
 

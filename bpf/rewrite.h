@@ -8,14 +8,23 @@
  */
 #pragma once
 
-#include "count.h"
 #include "parse.h"
+#include "steps.h"
 
 /* Where the transport header lies. */
 struct l4 {
-	void *header;
-	void *end; /* of the frame */
+	void *header; /* NULL: a later fragment, which has none */
+	void *end;    /* of the frame */
 	__u8 proto;
+};
+
+/* A packet as the frame shows it. */
+struct packet {
+	struct xdp_md *ctx;
+	struct ethhdr *eth;
+	__u32 l2;  /* bytes before the IP header: Ethernet and its tags */
+	__u32 len; /* of the IP packet */
+	struct l4 l4;
 };
 
 static __always_inline __u64 csum_words(__u64 sum, const __be32 *from, const __be32 *to, const int words)
@@ -33,15 +42,20 @@ static __always_inline __u64 csum_port(__u64 sum, __be16 from, __be16 to)
 	return sum + (__u16)~from + to;
 }
 
-/* Applies a difference to a checksum; ends carried round until none is left. */
-static __always_inline __sum16 csum_apply(__sum16 check, __u64 sum)
+/* The checksum of a sum; ends carried round until none is left. */
+static __always_inline __sum16 csum_fold(__u64 sum)
 {
-	sum += (__u16)~check;
 	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return ~sum;
+}
+
+/* Applies a difference to a checksum. */
+static __always_inline __sum16 csum_apply(__sum16 check, __u64 sum)
+{
+	return csum_fold(sum + (__u16)~check);
 }
 
 /* The bound was checked when the header was parsed; the verifier forgets which protocol that was for. */
@@ -72,6 +86,18 @@ static __always_inline void ttl_lower(struct iphdr *ip)
 	ip->ttl--;
 }
 
+/* to_port 0 keeps the packet's. A later fragment has neither port nor checksum: the first one's covers them all. */
+static __always_inline void rewrite_l4(struct l4 l4, __u64 sum, __be16 *port, __be16 to_port)
+{
+	if (!l4.header)
+		return;
+	if (to_port) {
+		sum = csum_port(sum, *port, to_port);
+		*port = to_port;
+	}
+	csum_transport(l4, sum);
+}
+
 static __always_inline void rewrite4(struct iphdr *ip, __be32 *addr, struct l4 l4, __be16 *port, __be32 to,
 				     __be16 to_port)
 {
@@ -79,9 +105,8 @@ static __always_inline void rewrite4(struct iphdr *ip, __be32 *addr, struct l4 l
 
 	ttl_lower(ip);
 	ip->check = csum_apply(ip->check, sum);
-	csum_transport(l4, csum_port(sum, *port, to_port));
+	rewrite_l4(l4, sum, port, to_port);
 	*addr = to;
-	*port = to_port;
 }
 
 static __always_inline void rewrite6(struct ipv6hdr *ip, __be32 *addr, struct l4 l4, __be16 *port, const __be32 *to,
@@ -90,9 +115,8 @@ static __always_inline void rewrite6(struct ipv6hdr *ip, __be32 *addr, struct l4
 	__u64 sum = csum_words(0, addr, to, 4);
 
 	ip->hop_limit--;
-	csum_transport(l4, csum_port(sum, *port, to_port));
+	rewrite_l4(l4, sum, port, to_port);
 	__builtin_memcpy(addr, to, 16);
-	*port = to_port;
 }
 
 static __always_inline int transmit(struct xdp_md *ctx, __u32 ifindex)
@@ -100,20 +124,29 @@ static __always_inline int transmit(struct xdp_md *ctx, __u32 ifindex)
 	return ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(ifindex, 0);
 }
 
-/* The backend's next hop becomes the destination, this host's interface the source. */
-static __always_inline int send_to(struct xdp_md *ctx, struct ethhdr *eth, const struct backend *be)
+static __always_inline void count_sent(const struct packet *p, __u32 id, const struct backend *be)
 {
-	struct counters *n = counters_of(be->generation);
-	__u64 hop = *(volatile __u64 *)be->dst_mac;
+	struct sent *n = sent_to(id, be);
 
-	if (hop >> 48 != BACKEND_RESOLVED)
-		return drop(DROP_UNRESOLVED);
 	if (n) {
 		n->packets++;
-		n->bytes += ctx->data_end - ctx->data;
+		n->bytes += p->l2 + p->len;
 	}
+}
+
+/* Back to where the frame came from. */
+static __always_inline void swap_macs(struct ethhdr *eth)
+{
+	__u8 mac[ETH_ALEN];
+
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+}
+
+static __always_inline void set_macs(struct ethhdr *eth, __u64 hop, const __u8 *source)
+{
 	*(__u32 *)eth->h_dest = hop;
 	*(__u16 *)(eth->h_dest + 4) = hop >> 32;
-	__builtin_memcpy(eth->h_source, be->src_mac, ETH_ALEN);
-	return transmit(ctx, be->ifindex);
+	__builtin_memcpy(eth->h_source, source, ETH_ALEN);
 }

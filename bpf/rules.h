@@ -17,6 +17,7 @@ enum rule {
 	RULE_PIN = 1 << 5,	 /* flows are pinned at all */
 	RULE_ORPHAN = 1 << 6,	 /* a packet in mid-stream goes to the previous generation */
 	RULE_VIP = 1 << 7,	 /* a hit needs the VIP id to agree */
+	RULE_KEEP = 1 << 8,	 /* an established flow makes no room */
 	STALL_PUBLISH = 1 << 16, /* not a rule: wait between reading live and publishing */
 	STALL_READ = 1 << 17,	 /* not a rule: wait between meta and key */
 	STALL_RECHECK = 1 << 18, /* not a rule: wait between key and meta again */

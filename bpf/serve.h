@@ -1,15 +1,18 @@
 //go:build ignore
 // SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
 /*
- * From a listener's packet to the id of its backend: the pin when there is one, else a new pin. The plain hit of an
- * established flow, which is nearly every packet, ends in backend_for() itself; the rest are global functions, which the
- * verifier looks at once each.
+ * From a listener's packet to the id of its backend: the pin when there is one, else a new pin. Global functions, which
+ * the verifier looks at once each. What an established flow sends, which is nearly every packet, is looked at in the hot
+ * program: carries_on() is what that needs of this.
  */
 #pragma once
 
-#include "seek.h"
+#include "session.h"
 
-enum { SERVE_ATTEMPTS = 3 };
+enum {
+	SERVE_ATTEMPTS = 3,
+	NEEDS_SESSION = REASONS, /* what settle() returns, negated, for a new flow whose client's session comes first */
+};
 
 static __always_inline __u32 reuse_after(__u32 service)
 {
@@ -32,61 +35,162 @@ static __always_inline bool swap_meta(const struct hit *hit, __u64 next)
 		*(volatile __u64 *)hit->meta = next;
 		return true;
 	}
-	if (__sync_val_compare_and_swap(hit->meta, hit->word, next) == hit->word)
-		return true;
-	count(EVENT_CAS_LOST);
-	return false;
+	return swap_word(hit->meta, hit->word, next);
 }
 
 enum touch {
 	TOUCH_DONE,
-	TOUCH_AGAIN, /* another CPU changed the word */
-	TOUCH_MISS,  /* expired, or this is a new session */
+	TOUCH_AGAIN,	     /* another CPU changed the word */
+	TOUCH_MISS,	     /* expired, or this is a new session */
+	TOUCH_RESET_BACKEND, /* the session leaves: the backend is told first */
+	TOUCH_RESET_CLIENT,  /* then the client */
 };
+
+/*
+ * A packet of a session that leaves. UDP is steered anew at once. A TCP stack has to be told: its packet becomes a RST for
+ * the backend, so that a server that pushes falls silent, and each later one is answered by a RST, until the client's
+ * stack takes it and connects anew. A RST of the client's own goes through: it tells the backend the same, and the session
+ * ends as one that was reset.
+ */
+static __always_inline enum touch depart(const enum family family, struct call *call, const struct hit *hit, const struct backend *be)
+{
+	const bool lost = *(volatile __u16 *)&be->state == BACKEND_LOST;
+	__u64 next = meta_with_seen(meta_with_state(hit->word, FLOW_EVICTING) | META_FIN, call->now);
+
+	if (call->t.proto != IPPROTO_TCP || is_open(&call->t)) {
+		call->ended = hit->word;
+		call->left = was_reset(hit->word) ? 0 : be->generation;
+		return TOUCH_MISS;
+	}
+	if (next != hit->word && !swap_meta(hit, next))
+		return TOUCH_AGAIN;
+	if (call->t.flags & TCP_RST)
+		return TOUCH_DONE;
+	if (was_reset(hit->word))
+		return TOUCH_RESET_CLIENT;
+	if (!has_sessions(family, be->service)) /* else the client's session counts, when he comes back */
+		count_moved(be->generation);
+	call->backend = meta_backend(hit->word);
+	return lost ? TOUCH_RESET_CLIENT : TOUCH_RESET_BACKEND;
+}
+
+/* The client's session goes on with its flow. */
+static __always_inline void renew_by(const enum family family, struct call *call, const struct backend *be, __u64 flow)
+{
+	__u32 index = be->service;
+	struct service *svc = bpf_map_lookup_elem(&services, &index);
+	const __u64 *key = call->id.key;
+
+	if (svc)
+		renew_session(family, svc, &key[0], &key[1], &key[2], flow, be->generation, call->now);
+}
+
+/*
+ * Notes where a FIN ends. The slot may become another flow's meanwhile, whose number this must not replace: it is swapped
+ * for one that was still the flow's own.
+ */
+static __always_inline bool note_fin(const struct hit *hit, struct cold *cold, __u32 end_seq)
+{
+	__u32 own = *(volatile __u32 *)&cold->end_seq;
+
+	return load_meta(hit->meta) == hit->word && __sync_val_compare_and_swap(&cold->end_seq, own, end_seq) == own;
+}
 
 /* Everything but the plain hit: a flag, a flow not yet established, a tick that has passed. */
 static __always_inline enum touch touch(const enum table table, const enum family family, struct call *call,
 					const struct hit *hit, const struct backend *be, enum direction from)
 {
-	__u32 which = timeout_of(meta_state(hit->word), call->t.proto);
 	struct cold *cold;
-	struct step step;
+	struct change change;
 
-	if (which >= TIMEOUTS || meta_silence(hit->word, call->now) > be->timeouts[which])
+	if (silent(be, hit->word, call->t.proto, call->now))
 		return TOUCH_MISS;
+	if (leaves(hit->word, be))
+		return from == FROM_CLIENT ? depart(family, call, hit, be) : TOUCH_DONE;
 	cold = cold_at(table, family, hit->index);
 	if (!cold)
 		return TOUCH_MISS;
-	step = flow_step(hit->word, &call->t, from, call->now, call->forwarding,
-			 needs_end(hit->word, &call->t) ? cold->end_seq : 0,
-			 is_open(&call->t) ? reuse_after(be->service) : 0);
-	if (step.new_session) {
+	change = flow_step(hit->word, &call->t, from, call->now, call->forwarding,
+			   needs_end(hit->word, &call->t) ? cold->end_seq : 0,
+			   is_open(&call->t) ? reuse_after(be->service) : 0);
+	if (change.new_session) {
 		call->ended = hit->word;
 		return TOUCH_MISS;
 	}
-	if (step.reopened)
+	if (change.reopened)
 		count_reopened(be);
-	if (step.fin)
-		cold->end_seq = step.end_seq;
-	if (step.meta == hit->word)
-		return TOUCH_DONE;
-	if (!swap_meta(hit, step.meta))
+	if (change.fin && !note_fin(hit, cold, change.end_seq))
 		return TOUCH_AGAIN;
-	if (from == FROM_CLIENT && call->forwarding == FORWARDING_NAT && *(__u64 *)cold->mac != call->last_hop)
+	if (change.meta != hit->word && !swap_meta(hit, change.meta))
+		return TOUCH_AGAIN;
+	count_trouble(family, change.trouble, hit->word, be);
+	if (change.meta == hit->word)
+		return TOUCH_DONE;
+	renew_by(family, call, be, change.meta);
+	if (from == FROM_CLIENT && call->last_hop && *(__u64 *)cold->mac != call->last_hop)
 		*(__u64 *)cold->mac = call->last_hop;
 	return TOUCH_DONE;
 }
 
-/* Nothing to change: established, no FIN to be confirmed, no flag, and seen is of this tick. */
-static __always_inline bool plain(const struct hit *hit, const struct call *call)
+/* Nothing to change but seen: established, no FIN to be confirmed, no flag. */
+static __always_inline bool steady(const struct hit *hit, const struct transport *t)
 {
-	return (hit->word & (META_STATE | META_FIN)) == FLOW_ESTABLISHED && meta_seen(hit->word) == call->now &&
-	       !(call->t.flags & (TCP_SYN | TCP_FIN | TCP_RST));
+	return (hit->word & (META_STATE | META_FIN)) == FLOW_ESTABLISHED && !(t->flags & (TCP_SYN | TCP_FIN | TCP_RST));
+}
+
+/* Nothing to change at all: seen is of this tick. */
+static __always_inline bool plain(const struct hit *hit, const struct transport *t, __u32 now)
+{
+	return steady(hit, t) && meta_seen(hit->word) == now;
+}
+
+/*
+ * A steady flow's first packet in a tick, where seen and age are all that it changes: as touch() would, but in the hot
+ * program. In nat it may have come by another hop, and a client's session has to be renewed with its flow: not here.
+ */
+static __always_inline bool renewed(const struct hit *hit, const struct transport *t, const struct listener *l,
+				    const struct backend *be, __u32 now)
+{
+	__u32 index = be->service, silence = meta_silence(hit->word, now);
+	struct service *svc = bpf_map_lookup_elem(&services, &index);
+	__u64 next = meta_with_seen(older(hit->word, silence, l->forwarding), now);
+
+	if (!svc || svc->affinity != AFFINITY_FLOW || l->forwarding == FORWARDING_NAT)
+		return false;
+	if (silence > timeout_in(svc, hit->word, t->proto))
+		return false;
+	return swap_meta(hit, next);
+}
+
+/* A packet that goes out at once: the plain hit, or nearly. */
+static __always_inline bool carries_on(const struct hit *hit, const struct transport *t, const struct listener *l,
+				       const struct backend *be)
+{
+	__u32 now = tick_now();
+
+	if (!steady(hit, t) || be->state != BACKEND_RESOLVED)
+		return false;
+	return meta_seen(hit->word) == now || renewed(hit, t, l, be, now);
+}
+
+/* What settle() returns for a touch that ends the matter: a backend, or an event as a negative number. 0: it does not. */
+static __always_inline int outcome(enum touch touch, const struct hit *hit)
+{
+	switch (touch) {
+	case TOUCH_DONE:
+		return meta_backend(hit->word);
+	case TOUCH_RESET_BACKEND:
+		return -EVENT_RESET_BACKEND;
+	case TOUCH_RESET_CLIENT:
+		return -EVENT_RESET_CLIENT;
+	default:
+		return 0;
+	}
 }
 
 /*
  * A pin that was found under the stripe: in the overflow, in the previous table, or made by another CPU meanwhile.
- * Returns its backend, or 0 to look again.
+ * Returns as outcome(), 0 to look again.
  */
 static __always_inline int found(const enum table table, const enum family family, struct call *call,
 				 enum direction from)
@@ -97,16 +201,40 @@ static __always_inline int found(const enum table table, const enum family famil
 	if (!reread(table, family, call, &hit))
 		return 0;
 	be = backend_of(family, meta_backend(hit.word));
-	if (!be || touch(table, family, call, &hit, be, from) != TOUCH_DONE)
-		return 0;
-	return meta_backend(hit.word);
+	return be ? outcome(touch(table, family, call, &hit, be, from), &hit) : 0;
+}
+
+/* A flow of the overflow is there: only what begins joins its client's session. */
+__noinline int spilled4(struct call *call)
+{
+	struct hit hit;
+
+	return call && find_spilled(FAMILY_IPV4, &call->id, &hit) && !flow_expired(FAMILY_IPV4, hit.word, call->t.proto, call->now);
+}
+
+__noinline int spilled6(struct call *call)
+{
+	struct hit hit;
+
+	return call && find_spilled(FAMILY_IPV6, &call->id, &hit) && !flow_expired(FAMILY_IPV6, hit.word, call->t.proto, call->now);
+}
+
+/* Whether a packet that has no pin joins its client's session first. */
+static __always_inline bool joins(const enum family family, struct call *call)
+{
+	if (call->preset || call->closed || call->admission == ADMISSION_REFUSED || !has_sessions(family, call->service))
+		return false;
+	return call->ended || !(family == FAMILY_IPV4 ? spilled4(call) : spilled6(call));
 }
 
 /* No hit in the candidate lines. Returns a backend id, a drop reason as a negative number, or 0 to look again. */
 static __always_inline int miss(const enum family family, struct call *call, enum direction from)
 {
-	int result = family == FAMILY_IPV4 ? pin4(call) : pin6(call);
+	int result;
 
+	if (from == FROM_CLIENT && rule(RULE_PIN) && joins(family, call))
+		return -NEEDS_SESSION;
+	result = family == FAMILY_IPV4 ? pin4(call) : pin6(call);
 	if (result == PIN_DROP)
 		return -(int)call->backend;
 	if (result != PIN_FOUND)
@@ -116,7 +244,10 @@ static __always_inline int miss(const enum family family, struct call *call, enu
 	return found(TABLE_CURRENT, family, call, from);
 }
 
-/* All but the plain hit in the first line: look, touch, pin; begin anew where another CPU was faster. As backend_for(). */
+/*
+ * The backend of a client's packet that is no plain hit in its first line: look, touch, pin; begin anew where another CPU
+ * was faster. Its id, or a drop reason, reset event or NEEDS_SESSION as a negative number.
+ */
 static __always_inline int settle(const enum family family, struct call *call)
 {
 	int i, id;
@@ -125,22 +256,19 @@ static __always_inline int settle(const enum family family, struct call *call)
 #pragma unroll
 	for (i = 0; i < SERVE_ATTEMPTS; i++) {
 		struct backend *be;
+		enum touch touched;
 		struct hit hit;
 
 		if (rule(RULE_PIN) && !call->ended && seek(family, call, &hit)) {
-			if (plain(&hit, call))
-				return meta_backend(hit.word);
 			be = backend_of(family, meta_backend(hit.word));
 			if (!be)
 				return -DROP_BAD_MAP;
-			switch (touch(TABLE_CURRENT, family, call, &hit, be, FROM_CLIENT)) {
-			case TOUCH_DONE:
-				return meta_backend(hit.word);
-			case TOUCH_AGAIN:
+			touched = touch(TABLE_CURRENT, family, call, &hit, be, FROM_CLIENT);
+			if (touched == TOUCH_AGAIN)
 				continue;
-			case TOUCH_MISS:
-				break;
-			}
+			id = outcome(touched, &hit);
+			if (id)
+				return id;
 		}
 		id = miss(family, call, FROM_CLIENT);
 		if (id)
@@ -157,14 +285,4 @@ __noinline int settle4(struct call *call)
 __noinline int settle6(struct call *call)
 {
 	return call ? settle(FAMILY_IPV6, call) : -DROP_BAD_MAP;
-}
-
-/* The backend of a client's packet: its id, or a drop reason as a negative number. */
-static __always_inline int backend_for(const enum family family, struct call *call)
-{
-	struct hit hit;
-
-	if (rule(RULE_PIN) && find(family, &call->id, &hit) && plain(&hit, call))
-		return meta_backend(hit.word);
-	return family == FAMILY_IPV4 ? settle4(call) : settle6(call);
 }

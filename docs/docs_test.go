@@ -2,6 +2,8 @@
 package docs_test
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,29 +12,78 @@ import (
 	"testing"
 
 	"github.com/ebbtide/ebbtide/internal/config"
+	"github.com/ebbtide/ebbtide/maps"
+)
+
+var update = flag.Bool("update", false, "write the table of reasons anew")
+
+// What stands around the table of reasons.
+const (
+	reasonsBegin = "<!-- Written from maps.ReasonTexts by: go test ./docs -update -->\n\n"
+	reasonsEnd   = "\n## Privileges"
 )
 
 // pages are the files for people, as seen from here.
-var pages = []string{
-	"../README.md", "../CHANGELOG.md", "architecture.md", "cli.md", "configuration.md", "performance.md",
+var pages = pagesLike("../*.md", "*.md", "*/*.md")
+
+func pagesLike(patterns ...string) (all []string) {
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			panic(fmt.Sprintf("no pages like %s: %v", pattern, err))
+		}
+		all = append(all, found...)
+	}
+	return all
 }
 
 var (
-	reasonName = regexp.MustCompile(`(?m)^\t((?:PASS|DROP|EVENT)_\w+),`)
-	mapName    = regexp.MustCompile(`(?m)^} (\w+) SEC\("\.maps"\)`)
-	fenced     = regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```")
-	inline     = regexp.MustCompile("`([^`\n]+)`")
-	call       = regexp.MustCompile(`(?m)(?:^|[\s;&|(])ebbtide ([a-z]+)`)
-	verb       = regexp.MustCompile(`(?m)^## ([a-z]+)$`)
-	heading    = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	link       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	defaults   = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| `(\\w+)` \\|")
-	justified  = regexp.MustCompile("(?m)^\\*\\*`(\\w+: \\w+)`\\*\\*")
-	noAnchor   = regexp.MustCompile(`[^\w\- ]`)
+	mapName      = regexp.MustCompile(`(?m)^} (\w+) SEC\("\.maps"\)`)
+	fenced       = regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```")
+	inline       = regexp.MustCompile("`([^`\n]+)`")
+	call         = regexp.MustCompile(`(?m)(?:^|[\s;&|(])ebbtide ([a-z]+(?:-[a-z]+)*)`)
+	verb         = regexp.MustCompile(`(?m)^## ([a-z]+(?:-[a-z]+)*)$`)
+	heading      = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	inRepository = regexp.MustCompile(`^(?:bpf|maps|loader|internal|cmd|test|docs|packaging)/[\w./*-]*$`)
+	link         = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	defaults     = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| `(\\w+)` \\|")
+	justified    = regexp.MustCompile("(?m)^\\*\\*`(\\w+: \\w+)`\\*\\*")
+	noAnchor     = regexp.MustCompile(`[^\w\- ]`)
 )
 
-func TestEveryReasonIsExplained(t *testing.T) {
-	wantNamed(t, "../bpf/reasons.h", reasonName, "| `%s` |")
+// The table of reasons is written from the text that `ebbtide drops` prints.
+func TestTheTableOfReasonsIsThatOfTheCode(t *testing.T) {
+	page := mustRead(t, "architecture.md")
+	head, rest, begins := strings.Cut(page, reasonsBegin)
+	_, tail, ends := strings.Cut(rest, reasonsEnd)
+	if !begins || !ends {
+		t.Fatalf("architecture.md has no place for the table of reasons: %q and %q", reasonsBegin, reasonsEnd)
+	}
+	want := head + reasonsBegin + mustTable(t) + reasonsEnd + tail
+	if *update {
+		if err := os.WriteFile("architecture.md", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if page != want {
+		t.Error("the table of reasons is not that of maps.ReasonTexts (write it anew with -update)")
+	}
+}
+
+// mustTable is the table of reasons.
+func mustTable(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("| reason | meaning | what to do |\n| --- | --- | --- |\n")
+	for _, text := range maps.ReasonTexts() {
+		name, err := maps.ReasonName(text.Reason)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", strings.ToUpper(name), text.Meaning, text.Advice)
+	}
+	return b.String()
 }
 
 func TestEveryMapIsDescribed(t *testing.T) {
@@ -79,7 +130,8 @@ func TestThePageOnTheConfigurationTellsTheDefaults(t *testing.T) {
 	backend, timeouts, _ := strings.Cut(rest, "## Timeouts")
 	want := mustParse(t, nil, nil, nil, nil)
 	got := mustParse(t, written(top), written(service), written(backend), written(timeouts))
-	if got.MaxFlows != want.MaxFlows || got.VIPAddresses != want.VIPAddresses || got.XDPMode != want.XDPMode {
+	if got.MaxFlows != want.MaxFlows || got.VIPAddresses != want.VIPAddresses || got.XDPMode != want.XDPMode ||
+		got.Echo != want.Echo {
 		t.Errorf("the page tells %+v, without it there is %+v", got, want)
 	}
 	if !reflect.DeepEqual(got.Services, want.Services) {
@@ -136,6 +188,11 @@ func codeOf(page string) []string {
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	for _, page := range pages {
+		for _, path := range paths(mustRead(t, page)) {
+			if found, err := filepath.Glob(filepath.Join("..", path)); err != nil || len(found) == 0 {
+				t.Errorf("%s: there is no %s", page, path)
+			}
+		}
 		for _, m := range link.FindAllStringSubmatch(fenced.ReplaceAllString(mustRead(t, page), ""), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
@@ -152,6 +209,16 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// paths are the files and directories of the repository that a page names.
+func paths(page string) (all []string) {
+	for _, m := range inline.FindAllStringSubmatch(fenced.ReplaceAllString(page, ""), -1) {
+		if inRepository.MatchString(m[1]) {
+			all = append(all, m[1])
+		}
+	}
+	return all
 }
 
 // anchors are those that GitHub makes of the headings.

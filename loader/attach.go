@@ -12,6 +12,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebbtide/ebbtide/maps"
 )
 
 // Mode is how the program runs on an interface.
@@ -30,6 +32,10 @@ type Attached struct {
 	Name  string
 	Index int
 	Mode  Mode
+	Type  string // as the kernel names it: veth, bond, vlan; device for a NIC
+
+	// Foreign is the program that somebody put in our place on the link, 0 while ours runs.
+	Foreign ebpf.ProgramID
 }
 
 // Attach makes the program run on an interface and pins the link. An interface that it runs on already keeps its link,
@@ -43,10 +49,17 @@ func (p *Plane) Attach(name string, mode Mode, force bool) error {
 	if len(iface.HardwareAddr) != 6 {
 		return fmt.Errorf("attach to %s: it has no Ethernet address", name)
 	}
-	if err := refuseBond(name); err != nil {
+	if err := checkBond(name, mode); err != nil {
 		return err
 	}
-	if err := p.Tables.SetIface(uint32(iface.Index), [6]byte(iface.HardwareAddr)); err != nil {
+	if reason := offloadsOf(name).refusal(name, mode); reason != "" {
+		return fmt.Errorf("attach to %s: %s", name, reason)
+	}
+	if err := p.Tables.SetIface(uint32(iface.Index), maps.Iface{MAC: [6]byte(iface.HardwareAddr), MTU: uint32(iface.MTU)}); err != nil {
+		return err
+	}
+	if err := p.followMembers(); err != nil {
+		p.Tables.RemoveIface(uint32(iface.Index))
 		return err
 	}
 	pin := filepath.Join(p.dir, linksDir, pinName(name))
@@ -62,25 +75,12 @@ func (p *Plane) Attach(name string, mode Mode, force bool) error {
 	l, err := link.AttachXDP(link.XDPOptions{Program: p.program, Interface: iface.Index, Flags: mode.flags()})
 	if err != nil {
 		p.Tables.RemoveIface(uint32(iface.Index))
-		return attachError(name, mode, err)
+		return errors.Join(attachError(name, mode, err), p.followMembers())
 	}
 	defer l.Close()
 	if err := l.Pin(pin); err != nil {
 		p.Tables.RemoveIface(uint32(iface.Index))
 		return fmt.Errorf("pin the link of %s: %w", name, err)
-	}
-	return nil
-}
-
-// refuseBond: the kernel runs a bond's native program on its members, by whose indexes and not by the bond's the program
-// would see packets.
-func refuseBond(name string) error {
-	dev, err := netlink.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("find interface %s: %w", name, err)
-	}
-	if dev.Type() == "bond" {
-		return fmt.Errorf("attach to %s: it is a bond, and the program does not know the members of bonds yet; use an interface that is in none", name)
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func attachError(name string, mode Mode, err error) error {
 		return fmt.Errorf("attach to %s: %w; end its owner, detach it (ip link set dev %s xdp off) or give --force", name, ErrForeignProgram, name)
 	}
 	if mode == Native && errors.Is(err, unix.EOPNOTSUPP) {
-		return fmt.Errorf("attach to %s: its driver has no native XDP; `xdp: generic` in the configuration accepts the slower mode: %w", name, err)
+		return fmt.Errorf("attach to %s: its driver has no native XDP, or that of a member when it is a bond; `xdp: generic` in the configuration accepts the slower mode: %w", name, err)
 	}
 	return fmt.Errorf("attach to %s in %s mode: %w", name, mode, err)
 }
@@ -149,13 +149,18 @@ func detachForeign(name string) error {
 
 // Attached lists the interfaces whose links are pinned and alive.
 func (p *Plane) Attached() ([]Attached, error) {
+	ours, err := p.program.Info()
+	if err != nil {
+		return nil, fmt.Errorf("inspect the program: %w", err)
+	}
+	id, _ := ours.ID()
 	entries, err := os.ReadDir(filepath.Join(p.dir, linksDir))
 	if err != nil {
 		return nil, fmt.Errorf("list pinned links: %w", err)
 	}
 	var out []Attached
 	for _, e := range entries {
-		a, ok, err := attachedOf(filepath.Join(p.dir, linksDir, e.Name()))
+		a, ok, err := attachedOf(filepath.Join(p.dir, linksDir, e.Name()), id)
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +171,7 @@ func (p *Plane) Attached() ([]Attached, error) {
 	return out, nil
 }
 
-func attachedOf(pin string) (Attached, bool, error) {
+func attachedOf(pin string, ours ebpf.ProgramID) (Attached, bool, error) {
 	l, err := link.LoadPinnedLink(pin, nil)
 	if err != nil {
 		return Attached{}, false, fmt.Errorf("open link %s: %w", pin, err)
@@ -188,7 +193,11 @@ func attachedOf(pin string) (Attached, bool, error) {
 	if attrs := dev.Attrs().Xdp; attrs != nil && attrs.AttachMode == nl.XDP_ATTACHED_SKB {
 		mode = Generic
 	}
-	return Attached{Name: dev.Attrs().Name, Index: int(xdp.Ifindex), Mode: mode}, true, nil
+	a := Attached{Name: dev.Attrs().Name, Index: int(xdp.Ifindex), Mode: mode, Type: dev.Type()}
+	if info.Program != ours {
+		a.Foreign = info.Program
+	}
+	return a, true, nil
 }
 
 // DetachFrom takes the program off one interface.
@@ -206,7 +215,7 @@ func (p *Plane) DetachFrom(name string) error {
 	if err == nil && info.XDP() != nil {
 		p.Tables.RemoveIface(info.XDP().Ifindex)
 	}
-	return detachLink(l, pin)
+	return errors.Join(detachLink(l, pin), p.followMembers())
 }
 
 func detachLink(l link.Link, pin string) error {
@@ -224,6 +233,9 @@ func detachLink(l link.Link, pin string) error {
 func Detach(dir string) error {
 	var errs []error
 	for _, d := range []string{dir, dir + readySuffix, dir + buildingSuffix} {
+		if _, err := os.Lstat(d); errors.Is(err, os.ErrNotExist) {
+			continue // on what is mounted to be read only, removing it would be an error all the same
+		}
 		entries, err := os.ReadDir(filepath.Join(d, linksDir))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("list pinned links: %w", err))

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
@@ -28,7 +30,10 @@ func (p *Plane) Outdated(maxFlows uint32) bool {
 // buildOf is a digest of the programs' instructions: what the kernel runs, whatever file it came from.
 func buildOf(spec *ebpf.CollectionSpec) (id [8]uint8) {
 	h := sha256.New()
-	for _, name := range []string{programName, sweeperName, importerName} {
+	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
+		if name == samplerName || name == bpf.Tracer {
+			continue
+		}
 		for _, ins := range spec.Programs[name].Instructions {
 			fmt.Fprintf(h, "%v %v %v %d %d %s\n", ins.OpCode, ins.Dst, ins.Src, ins.Offset, ins.Constant, ins.Reference())
 		}

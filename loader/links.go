@@ -6,6 +6,9 @@ import (
 	"net"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/ebbtide/ebbtide/loader/vlan"
+	"github.com/ebbtide/ebbtide/maps"
 )
 
 // LinkChange is what a link event says of an interface.
@@ -13,7 +16,10 @@ type LinkChange struct {
 	Name  string
 	Index uint32
 	MAC   [6]byte
+	MTU   uint32
 	Up    bool
+	VLAN  bool   // on another interface
+	Bond  uint32 // or bridge that it is a member of: index
 }
 
 // linkBuffer is what the kernel may have waiting for a subscriber: enough for thousands of events.
@@ -49,7 +55,7 @@ func followLinks(ctx context.Context, f func(LinkChange) error) error {
 			if !open {
 				return nil
 			}
-			if change, ok := changeOf(u.Link.Attrs()); ok {
+			if change, ok := changeOf(u.Link); ok {
 				if err := f(change); err != nil {
 					return err
 				}
@@ -58,21 +64,41 @@ func followLinks(ctx context.Context, f func(LinkChange) error) error {
 	}
 }
 
-func changeOf(attrs *netlink.LinkAttrs) (LinkChange, bool) {
+func changeOf(l netlink.Link) (LinkChange, bool) {
+	attrs := l.Attrs()
 	if len(attrs.HardwareAddr) != 6 {
 		return LinkChange{}, false
 	}
 	return LinkChange{
-		Name: attrs.Name, Index: uint32(attrs.Index), MAC: [6]byte(attrs.HardwareAddr), Up: attrs.Flags&net.FlagUp != 0,
+		Name: attrs.Name, Index: uint32(attrs.Index), MAC: [6]byte(attrs.HardwareAddr), MTU: uint32(attrs.MTU), Up: attrs.Flags&net.FlagUp != 0,
+		VLAN: vlan.LayerOf(l) != vlan.Layer{}, Bond: uint32(attrs.MasterIndex),
 	}, true
 }
 
-// FollowMAC tells the program of an attached interface's MAC when it has changed: frames for the old one are not ours
-// any more. Interfaces that the program does not run on are left alone.
-func (p *Plane) FollowMAC(change LinkChange) error {
-	have, attached := p.Tables.Ifaces()[change.Index]
-	if !attached || have == change.MAC {
+// FollowLink tells the program of what has changed: of an attached interface's MAC and MTU, of VLANs on one, of members of an
+// attached bond. Frames for the old MAC are not ours any more. Interfaces that have nothing to do with it are left alone.
+func (p *Plane) FollowLink(change LinkChange) error {
+	ifaces := p.Tables.Ifaces()
+	have, known := ifaces[change.Index]
+	_, joined := ifaces[change.Bond]
+	switch {
+	case known && have.Out == 0:
+		return p.followAttached(change, have)
+	case change.VLAN:
+		return p.FollowVLANs()
+	case known || joined:
+		return p.followMembers()
+	}
+	return nil
+}
+
+func (p *Plane) followAttached(change LinkChange, have maps.Iface) error {
+	now := maps.Iface{MAC: change.MAC, MTU: change.MTU}
+	if have == now {
 		return nil
 	}
-	return p.Tables.SetIface(change.Index, change.MAC)
+	if err := p.Tables.SetIface(change.Index, now); err != nil {
+		return err
+	}
+	return p.followMembers()
 }

@@ -64,7 +64,7 @@ func pinAll(dir string, coll *ebpf.Collection) error {
 			return fmt.Errorf("pin map %s: %w", name, err)
 		}
 	}
-	for _, name := range []string{programName, sweeperName, samplerName, importerName} {
+	for _, name := range []string{programName, sweeperName, evicterName, samplerName, importerName} {
 		if err := coll.Programs[name].Pin(filepath.Join(dir, programsDir, name)); err != nil {
 			return fmt.Errorf("pin program %s: %w", name, err)
 		}

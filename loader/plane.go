@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
@@ -23,12 +22,25 @@ import (
 const (
 	programName = "ebbtide"
 	sweeperName = "sweep"
+	evicterName = "evict"
 	samplerName = "sample_ticks"
 
-	importerName = "import"
-	variablesMap = ".bss"
-	configMap    = ".rodata.config"
+	importerName     = "import"
+	variablesMap     = ".bss"
+	configMap        = ".rodata.config"
+	stepsMap         = "steps"
+	workMap          = "work"
+	memosMap         = "memos"
+	known4Map        = "known4"
+	known6Map        = "known6"
+	knownReplies4Map = "known_replies4"
+	knownReplies6Map = "known_replies6"
 )
+
+// ownMaps belong to one program and no other, even of the same build.
+var ownMaps = []string{
+	variablesMap, configMap, stepsMap, workMap, memosMap, known4Map, known6Map, knownReplies4Map, knownReplies6Map,
+}
 
 // Options says which data plane is wanted.
 type Options struct {
@@ -49,6 +61,7 @@ type Plane struct {
 	spec    *ebpf.CollectionSpec
 	program *ebpf.Program
 	sweeper *ebpf.Program
+	evicter *ebpf.Program
 	maps    map[string]*ebpf.Map
 	sampler *ebpf.Program // of the clock
 	config  bpf.ProgramConfig
@@ -101,6 +114,9 @@ func (p *Plane) create(maxFlows uint32) error {
 		return err
 	}
 	defer coll.Close()
+	if err := p.setLimits(coll, config); err != nil {
+		return err
+	}
 	building := p.dir + buildingSuffix
 	if err := pinAll(building, coll); err != nil {
 		return errors.Join(err, os.RemoveAll(building))
@@ -111,13 +127,33 @@ func (p *Plane) create(maxFlows uint32) error {
 	return p.adopt()
 }
 
+// AnswersEachCPU is how many answers of each kind a CPU builds a second, where nobody says otherwise.
+const AnswersEachCPU = 1000
+
+func (p *Plane) setLimits(coll *ebpf.Collection, config bpf.ProgramConfig) error {
+	vars, err := maps.VariablesOf(p.spec)
+	if err != nil {
+		return err
+	}
+	t, err := maps.New(coll.Maps, vars, layouts(config))
+	if err != nil {
+		return err
+	}
+	for _, kind := range maps.EveryLimited() {
+		t.SetLimit(kind, p.Ticks.Rate(AnswersEachCPU))
+	}
+	return t.Close()
+}
+
 // newConfig is the configuration of a program with empty tables of a size.
 func newConfig(spec *ebpf.CollectionSpec, maxFlows uint32, ticks Ticks) (bpf.ProgramConfig, error) {
 	var seed [8]byte
 	if _, err := rand.Read(seed[:]); err != nil {
 		return bpf.ProgramConfig{}, fmt.Errorf("draw the hash seed: %w", err)
 	}
-	c := bpf.ProgramConfig{Protocol: protocol, Seed: binary.NativeEndian.Uint64(seed[:]), TickShift: ticks.shift, Build: buildOf(spec), MaxFlows: maxFlows}
+	c := bpf.ProgramConfig{
+		Protocol: protocol, Seed: binary.NativeEndian.Uint64(seed[:]), TickShift: ticks.shift, WeakOrder: bpf.WeakOrder(), Build: buildOf(spec), MaxFlows: maxFlows,
+	}
 	for _, f := range maps.Families() {
 		l, err := maps.LayoutIn(spec, f, maxFlows)
 		if err != nil {
@@ -126,25 +162,23 @@ func newConfig(spec *ebpf.CollectionSpec, maxFlows uint32, ticks Ticks) (bpf.Pro
 		c.Layouts[0][f] = l
 		c.Layouts[1][f] = l
 	}
-	if runtime.GOARCH != "amd64" {
-		c.WeakOrder = 1
-	}
 	return c, nil
 }
 
 // load creates a collection of the program with a configuration. Maps in reuse take the place of new ones.
 func load(spec *ebpf.CollectionSpec, config bpf.ProgramConfig, reuse map[string]*ebpf.Map) (*ebpf.Collection, error) {
 	s := spec.Copy()
+	bpf.WithoutTracer(s)
 	for _, f := range maps.Families() {
 		lines := maps.LinesOf(config.Layouts[0][f])
 		s.Maps[flowMaps[f]].MaxEntries = lines
 		s.Maps[coldMaps[f]].MaxEntries = lines * maps.Slots
 		if config.Previous != 0 {
 			old := config.Layouts[1][f]
-			s.Maps[previousPrefix+flowMaps[f]].ValueSize = old.LineBytes
-			s.Maps[previousPrefix+flowMaps[f]].Value = nil
-			s.Maps[previousPrefix+flowMaps[f]].MaxEntries = maps.LinesOf(old)
-			s.Maps[previousPrefix+coldMaps[f]].MaxEntries = maps.LinesOf(old) * maps.Slots
+			flows, cold := s.Maps[previousPrefix+flowMaps[f]], s.Maps[previousPrefix+coldMaps[f]]
+			flows.ValueSize, flows.Value, flows.MaxEntries = old.LineBytes, nil, maps.LinesOf(old)
+			cold.MaxEntries = maps.LinesOf(old) * maps.Slots
+			flows.Flags, cold.Flags = s.Maps[flowMaps[f]].Flags, s.Maps[coldMaps[f]].Flags
 		}
 	}
 	if err := s.Variables["CONFIG"].Set(config); err != nil {
@@ -179,6 +213,10 @@ func (p *Plane) adopt() error {
 	if p.sweeper, err = openProgram(p.dir, sweeperName); err != nil {
 		return err
 	}
+	// A build from before it pinned none; the upgrade that follows does.
+	if p.evicter, err = openProgram(p.dir, evicterName); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	if p.sampler, err = openProgram(p.dir, samplerName); err != nil {
 		return err
 	}
@@ -211,9 +249,17 @@ func (p *Plane) readConfig() error {
 // Sweep runs a complete pass of the sweeper.
 func (p *Plane) Sweep() (maps.Sweep, error) { return p.Tables.RunSweep(p.sweeper) }
 
+// Evict marks at most so many sessions, and says how many.
+func (p *Plane) Evict(e maps.Eviction, most uint32) (uint32, error) {
+	if p.evicter == nil {
+		return 0, errors.New("the program in the kernel is of a build that can't evict: reload replaces it")
+	}
+	return p.Tables.Evict(p.evicter, e, most)
+}
+
 // Close lets go of the data plane, which goes on.
 func (p *Plane) Close() error {
-	errs := []error{p.program.Close(), p.sweeper.Close(), p.sampler.Close(), p.Tables.Close()}
+	errs := []error{p.program.Close(), p.sweeper.Close(), p.evicter.Close(), p.sampler.Close(), p.Tables.Close()}
 	for _, m := range p.maps {
 		errs = append(errs, m.Close())
 	}

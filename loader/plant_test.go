@@ -41,13 +41,12 @@ func mustServe(t *testing.T, p *Plane) {
 			t.Fatal(err)
 		}
 	}
-	tab.PutService(1, maps.Service{Name: "world", ReuseAfter: 300})
+	tab.PutService(1, maps.Service{Name: "world", ReuseAfter: 300, Timeouts: maps.Timeouts{3600, 3600, 3600, 3600, 3600}})
 	tab.PutGeneration(1, maps.Generation{Number: 1, Service: 1, State: maps.Live, Version: "1.9"})
 	for id := uint16(1); id <= 2; id++ {
 		for f, addr := range map[maps.Family]string{maps.IPv4: "10.0.0.1", maps.IPv6: "fd00::1"} {
 			tab.PutBackend(f, id, maps.Backend{
 				Addr: netip.MustParseAddr(addr), Generation: 1, Service: 1, Weight: 1, Use: maps.InPool,
-				Timeouts: maps.Timeouts{3600, 3600, 3600, 3600, 3600},
 			})
 			tab.SetHop(f, id, maps.Hop{IfIndex: 1, DstMAC: testMAC, SrcMAC: testMAC})
 		}
@@ -61,7 +60,7 @@ func mustServe(t *testing.T, p *Plane) {
 		must(tab.PutListener(maps.Socket{Addr: vip, Port: 80, Protocol: maps.ProtocolTCP}, maps.Listener{VIP: uint16(id + 1), Service: 1, ID: 1}))
 	}
 	tab.SetFilter([]netip.Addr{vip4, vip6})
-	must(tab.SetIface(1, testMAC))
+	must(tab.SetIface(1, maps.Iface{MAC: testMAC}))
 }
 
 func mustRun(t *testing.T, p *Plane, frame []byte) {

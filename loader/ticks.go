@@ -72,6 +72,11 @@ func (t Ticks) Length() time.Duration {
 	return time.Duration(float64(uint32(1)<<t.shift) / float64(t.hz) * float64(time.Second))
 }
 
+// Rate is how many of something a second there are in a tick, at least one.
+func (t Ticks) Rate(second float64) uint32 {
+	return max(1, uint32(math.Round(second*t.Length().Seconds())))
+}
+
 // Of rounds a duration up to whole ticks, at least one.
 func (t Ticks) Of(d time.Duration) uint32 {
 	return max(1, uint32(math.Ceil(float64(d)/float64(t.Length()))))

@@ -23,3 +23,17 @@ func TestTicksAreToldFromTwoClocks(t *testing.T) {
 		}
 	}
 }
+
+func TestARateASecondIsOneATickOrMore(t *testing.T) {
+	for _, c := range []struct {
+		ticks  Ticks
+		second float64
+		want   uint32
+	}{
+		{Ticks{250, 8}, 1000, 1024}, {Ticks{100, 7}, 1000, 1280}, {Ticks{300, 8}, 1000, 853}, {Ticks{1000, 10}, 3. / 64, 1},
+	} {
+		if got := c.ticks.Rate(c.second); got != c.want {
+			t.Errorf("%v a second at %d Hz: %d a tick, want %d", c.second, c.ticks.hz, got, c.want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -103,6 +104,9 @@ func (p *Plane) replace(next bpf.ProgramConfig, step func(string)) error {
 		return errors.Join(err, back, os.RemoveAll(ready))
 	}
 	step("upgrade: remove the old pins")
+	if _, err := p.Barrier(); err != nil { // packets in the old program may still go on to its steps
+		return err
+	}
 	if err := os.RemoveAll(ready); err != nil {
 		return fmt.Errorf("remove the pins of the program before: %w", err)
 	}
@@ -114,7 +118,7 @@ func (p *Plane) replace(next bpf.ProgramConfig, step func(string)) error {
 func (p *Plane) reuse(next bpf.ProgramConfig) map[string]*ebpf.Map {
 	out := map[string]*ebpf.Map{}
 	for name, m := range p.maps {
-		if name == variablesMap || name == configMap || isPrevious(name) {
+		if slices.Contains(ownMaps, name) || isPrevious(name) {
 			continue
 		}
 		if _, known := p.spec.Maps[name]; known {
@@ -148,12 +152,7 @@ func (p *Plane) prepare(coll *ebpf.Collection, next bpf.ProgramConfig) error {
 		return err
 	}
 	defer t.Close()
-	for index, mac := range p.Tables.Ifaces() {
-		if err := t.SetIface(index, mac); err != nil {
-			return err
-		}
-	}
-	t.CopyFilter(p.Tables)
+	t.CopySettings(p.Tables)
 	t.SetPinPrevious(next.Previous != 0)
 	return nil
 }

@@ -147,7 +147,7 @@ func TestAnUpgradeWhoseLinkUpdateFailsLeavesTheOldProgramRunning(t *testing.T) {
 		"at the first of two links": func(t *testing.T, p *Plane) {
 			mustAttach(t, p, "a", "b")
 			p.spec = mustSpec(t, bpftest.LoadProgram)
-			p.spec.Programs[programName].AttachType = ebpf.AttachXDPDevMap
+			attachAs(p.spec, ebpf.AttachXDPDevMap)
 		},
 		"at the second of two links": func(t *testing.T, p *Plane) {
 			mustAttach(t, p, "a")
@@ -197,7 +197,7 @@ func mustAttach(t *testing.T, p *Plane, names ...string) {
 func mustAttachUntyped(t *testing.T, p *Plane, name string) {
 	t.Helper()
 	spec := p.spec.Copy()
-	spec.Programs[programName].AttachType = ebpf.AttachNone
+	attachAs(spec, ebpf.AttachNone)
 	coll, err := load(spec, p.config, p.reuse(p.config))
 	if err != nil {
 		t.Fatal(err)
@@ -207,6 +207,15 @@ func mustAttachUntyped(t *testing.T, p *Plane, name string) {
 	defer func() { p.program = typed }()
 	p.program = coll.Programs[programName]
 	mustAttach(t, p, name)
+}
+
+// attachAs gives every XDP program the attach type: those that call each other have to agree in it.
+func attachAs(spec *ebpf.CollectionSpec, as ebpf.AttachType) {
+	for _, p := range spec.Programs {
+		if p.Type == ebpf.XDP {
+			p.AttachType = as
+		}
+	}
 }
 
 // mustProgramOn is the id of the program that an interface runs.

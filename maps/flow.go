@@ -1,7 +1,6 @@
 package maps
 
 import (
-	"iter"
 	"net/netip"
 	"sync/atomic"
 	"unsafe"
@@ -16,6 +15,7 @@ const (
 	Free        = bpf.ProgramFlowStateFLOW_FREE
 	Claimed     = bpf.ProgramFlowStateFLOW_CLAIMED
 	HalfOpen    = bpf.ProgramFlowStateFLOW_HALF_OPEN
+	Evicting    = bpf.ProgramFlowStateFLOW_EVICTING
 	Young       = bpf.ProgramFlowStateFLOW_YOUNG
 	Established = bpf.ProgramFlowStateFLOW_ESTABLISHED
 	Closing     = bpf.ProgramFlowStateFLOW_CLOSING
@@ -23,7 +23,7 @@ const (
 
 // StateName is a state's name in the CLI, the API and metrics.
 func StateName(s FlowState) string {
-	return [...]string{"free", "claimed", "half-open", "young", "established", "closing"}[s]
+	return [...]string{"free", "claimed", "half-open", "young", "established", "closing", "evicting"}[s]
 }
 
 // Flow is one flow entry, decoded.
@@ -126,18 +126,4 @@ func (f *Flow) fillKey6(ports uint64, addr [2]uint64) {
 	f.Client = netip.AddrPortFrom(hostAddr(IPv6, words), wirePort(uint16(ports>>48)))
 	f.Port = wirePort(uint16(ports >> 32))
 	f.VIP = uint16(ports)
-}
-
-// Flows walks the flow entries of both families, without a system call. It is no snapshot: an entry that comes or goes
-// meanwhile may be seen or not, but none is seen with another's values.
-func (t *Tables) Flows() iter.Seq[Flow] {
-	return func(yield func(Flow) bool) {
-		for _, f := range families {
-			for slot := range t.SlotCount(f) {
-				if flow, ok := t.Flow(f, slot); ok && !yield(flow) {
-					return
-				}
-			}
-		}
-	}
 }

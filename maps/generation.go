@@ -2,6 +2,7 @@ package maps
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -56,65 +57,59 @@ func (t *Tables) PutGeneration(index uint16, g Generation) {
 	atomic.StoreUint32((*uint32)(&e.State), uint32(g.State))
 }
 
-// RemoveGeneration frees an index and its Maglev tables. No flow may be pinned to a backend of it. Its counters begin
-// at 0 when the index is used again.
-func (t *Tables) RemoveGeneration(index uint16) error {
-	for _, f := range families {
-		if err := t.SetMaglev(index, f, nil); err != nil {
+// RemoveGenerations frees indexes and their Maglev tables. No flow may be pinned to a backend of them. Their counters begin
+// at 0 when an index is used again; how long their sessions lasted stays with their services.
+func (t *Tables) RemoveGenerations(indexes ...uint16) error {
+	var tables []MaglevTable
+	for _, index := range indexes {
+		for _, f := range families {
+			if !t.HasMaglev(index, f, 0) {
+				tables = append(tables, MaglevTable{Generation: index, Family: f})
+			}
+		}
+	}
+	for batch := range slices.Chunk(tables, MaglevBatch) {
+		if err := t.SetMaglevs(batch); err != nil {
 			return err
 		}
 	}
-	// Before the record goes: who uses the index next must not find old counts.
 	zero := make([]bpf.ProgramCounters, ebpf.MustPossibleCPU())
-	if err := t.maps["generation_counters"].Put(uint32(index), zero); err != nil {
-		return fmt.Errorf("reset the counters of generation index %d: %w", index, err)
+	for _, index := range indexes {
+		// Before the record goes: who uses the index next must not find old counts.
+		if err := t.maps["generation_counters"].Put(uint32(index), zero); err != nil {
+			return fmt.Errorf("reset the counters of generation index %d: %w", index, err)
+		}
+		if err := t.forgetTroubles(index); err != nil {
+			return err
+		}
+		if err := t.foldLifetimes(index); err != nil {
+			return err
+		}
+		atomic.StoreUint32((*uint32)(&t.generations[index].State), uint32(Unused))
+		t.generations[index] = bpf.ProgramGeneration{}
 	}
-	atomic.StoreUint32((*uint32)(&t.generations[index].State), uint32(Unused))
-	t.generations[index] = bpf.ProgramGeneration{}
 	return nil
 }
 
 // Generations lists the generations in the kernel by index.
 func (t *Tables) Generations() map[uint16]Generation {
 	out := map[uint16]Generation{}
-	for i := range t.generations {
-		e := &t.generations[i]
-		if e.State == Unused {
-			continue
-		}
-		out[uint16(i)] = Generation{
-			Number: e.Number, Service: e.Service, Colour: e.Colour, State: e.State, Version: hostName(e.Version),
-			Since: time.Unix(int64(e.Since), 0), NewAtFlip: e.NewAtFlip, ReopenedAtFlip: e.ReopenedAtFlip,
+	for index := range t.generations {
+		if g, used := t.Generation(uint16(index)); used {
+			out[uint16(index)] = g
 		}
 	}
 	return out
 }
 
-// Counters is what the data plane counted of a generation, over all CPUs.
-type Counters struct {
-	Packets, Bytes uint64 // client to backend
-	New            uint64 // sessions pinned as new
-	Orphans        uint64 // sessions pinned from mid-stream
-	Reopened       uint64 // SYNs on a flow that was not closed
-	Unpinned       uint64 // packets that found no slot
-	LastUnpinned   uint32 // tick
-}
-
-// Counters reads a generation's counters.
-func (t *Tables) Counters(index uint16) (Counters, error) {
-	var per []bpf.ProgramCounters
-	if err := t.maps["generation_counters"].Lookup(uint32(index), &per); err != nil {
-		return Counters{}, fmt.Errorf("read the counters of generation index %d: %w", index, err)
+// Generation reads one generation, and whether there is one of this index.
+func (t *Tables) Generation(index uint16) (Generation, bool) {
+	e := &t.generations[index]
+	if e.State == Unused {
+		return Generation{}, false
 	}
-	var c Counters
-	for _, p := range per {
-		c.Packets += p.Packets
-		c.Bytes += p.Bytes
-		c.New += p.NewSessions
-		c.Orphans += p.Orphans
-		c.Reopened += p.Reopened
-		c.Unpinned += p.Unpinned
-		c.LastUnpinned = max(c.LastUnpinned, uint32(p.LastUnpinned))
-	}
-	return c, nil
+	return Generation{
+		Number: e.Number, Service: e.Service, Colour: e.Colour, State: e.State, Version: hostName(e.Version),
+		Since: time.Unix(int64(e.Since), 0), NewAtFlip: e.NewAtFlip, ReopenedAtFlip: e.ReopenedAtFlip,
+	}, true
 }

@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -25,42 +26,51 @@ func TestGenerationsComeBackAsTheyWerePut(t *testing.T) {
 func TestARemovedGenerationLeavesNothingBehind(t *testing.T) {
 	tables := mustTables(t)
 	tables.PutGeneration(7, Generation{Number: 1, State: Live})
-	must(t, tables.SetMaglev(7, IPv6, []uint16{1, 2, 3}))
+	must(t, tables.SetMaglevs([]MaglevTable{{Generation: 7, Family: IPv6, IDs: []uint16{1, 2, 3}, Digest: 5}}))
 	counted := make([]bpf.ProgramCounters, ebpf.MustPossibleCPU())
-	counted[0] = bpf.ProgramCounters{Packets: 1, NewSessions: 1}
+	counted[0] = bpf.ProgramCounters{Sent: bpf.ProgramSent{Packets: 1}, NewSessions: 1}
 	must(t, tables.maps["generation_counters"].Put(uint32(7), counted))
-	must(t, tables.RemoveGeneration(7))
+	must(t, tables.CountTroubles(7))
+	must(t, tables.RemoveGenerations(7))
+	if n, counted, err := tables.Troubles(7); err != nil || counted || n != (Troubles{}) {
+		t.Errorf("troubles %+v (counted: %t, %v) are left", n, counted, err)
+	}
 	if c, err := tables.Counters(7); err != nil || c != (Counters{}) {
 		t.Errorf("counters %+v (%v) are left", c, err)
 	}
 	if got := tables.Generations(); len(got) != 0 {
 		t.Errorf("%+v is left", got)
 	}
-	if tables.HasMaglev(7, IPv6, []uint16{1, 2, 3}) {
-		t.Error("its Maglev table is left")
+	if ids, err := tables.Maglev(7, IPv6); err != nil || len(ids) != 0 || !tables.HasMaglev(7, IPv6, 0) {
+		t.Errorf("its Maglev table is left: %v (%v)", ids, err)
 	}
 }
 
-func TestATableIsKnownByItsDigest(t *testing.T) {
+func TestTablesAreKnownByTheirDigests(t *testing.T) {
 	tables := mustTables(t)
 	tables.PutGeneration(7, Generation{Number: 1, State: Live})
-	if !tables.HasMaglev(7, IPv4, nil) {
+	tables.PutGeneration(8, Generation{Number: 1, State: Live})
+	if !tables.HasMaglev(7, IPv4, 0) {
 		t.Error("no table is not known as none")
 	}
-	must(t, tables.SetMaglev(7, IPv4, []uint16{1, 2, 3, 4, 5}))
-	for _, c := range []struct {
-		ids  []uint16
-		want bool
-	}{{[]uint16{1, 2, 3, 4, 5}, true}, {[]uint16{1, 2, 3, 5, 4}, false}, {[]uint16{1, 2, 3, 4}, false}, {nil, false}} {
-		if got := tables.HasMaglev(7, IPv4, c.ids); got != c.want {
-			t.Errorf("HasMaglev of %v is %v", c.ids, got)
+	want := []MaglevTable{
+		{Generation: 7, Family: IPv4, IDs: []uint16{1, 2, 3, 4, 5}, Digest: 11},
+		{Generation: 7, Family: IPv6},
+		{Generation: 8, Family: IPv6, IDs: []uint16{65535}, Digest: 13},
+	}
+	must(t, tables.SetMaglevs(want))
+	for _, table := range want {
+		ids, err := tables.Maglev(table.Generation, table.Family)
+		must(t, err)
+		if !slices.Equal(ids, table.IDs) || !tables.HasMaglev(table.Generation, table.Family, table.Digest) {
+			t.Errorf("generation %d has %v in %v, want %v", table.Generation, ids, table.Family, table.IDs)
 		}
 	}
-	if tables.HasMaglev(7, IPv6, []uint16{1, 2, 3, 4, 5}) {
-		t.Error("the IPv6 table is known by the IPv4 one")
+	if tables.HasMaglev(7, IPv4, 13) || tables.HasMaglev(8, IPv4, 11) {
+		t.Error("a table is known by another's digest")
 	}
-	must(t, tables.SetMaglev(7, IPv4, nil))
-	if !tables.HasMaglev(7, IPv4, nil) {
+	must(t, tables.SetMaglevs([]MaglevTable{{Generation: 7, Family: IPv4}}))
+	if !tables.HasMaglev(7, IPv4, 0) {
 		t.Error("a removed table is not known as none")
 	}
 }
@@ -69,11 +79,11 @@ func TestATableIsKnownByItsDigest(t *testing.T) {
 func TestATableWhoseWriterWasKilledIsNotKnown(t *testing.T) {
 	tables := mustTables(t)
 	tables.PutGeneration(7, Generation{Number: 1, State: Live})
-	must(t, tables.SetMaglev(7, IPv4, []uint16{1, 2, 3}))
+	must(t, tables.SetMaglevs([]MaglevTable{{Generation: 7, Family: IPv4, IDs: []uint16{1}, Digest: 11}}))
 	tables.generations[7].Maglev[IPv4] = beingReplaced
-	for _, ids := range [][]uint16{nil, {1, 2, 3}} {
-		if tables.HasMaglev(7, IPv4, ids) {
-			t.Errorf("the table is taken for %v", ids)
+	for _, digest := range []uint64{0, 11} {
+		if tables.HasMaglev(7, IPv4, digest) {
+			t.Errorf("the table is taken for %d", digest)
 		}
 	}
 }

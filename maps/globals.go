@@ -1,8 +1,10 @@
 package maps
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"sync/atomic"
 	"unsafe"
@@ -40,40 +42,110 @@ func (t *Tables) viewGlobals(v Variables) error {
 	return nil
 }
 
-// SetIface tells the program of an interface that it is attached to: frames for another MAC are not ours, and replies
+// Iface is an interface as the program knows it. Out is the index of the one by which its frames leave, where that is
+// another: the bond of a member; 0 is itself.
+type Iface struct {
+	MAC [6]byte
+	MTU uint32 // no packet larger than this, IP header included, is sent back by it; 0: any is
+	Out uint32
+}
+
+// SetIface tells the program of an interface that packets come in by: frames for another MAC are not ours, and replies
 // leave with this MAC. Two interfaces whose indexes agree modulo MaxIfaces cannot both be served: that is an error.
-func (t *Tables) SetIface(ifindex uint32, mac [6]byte) error {
-	slot := &t.globals.Ifaces[ifindex%MaxIfaces]
-	if slot.Used != 0 && slot.Ifindex != ifindex {
-		return fmt.Errorf("interface %d: its slot is taken by interface %d, whose index agrees modulo %d; attach to only one of them", ifindex, slot.Ifindex, MaxIfaces)
-	}
-	atomic.StoreUint32(&slot.Ifindex, ifindex)
-	storeMAC(unsafe.Pointer(slot), mac, 1)
-	return nil
+func (t *Tables) SetIface(ifindex uint32, i Iface) error {
+	return setSlot(t.iface(ifindex%MaxIfaces), ifindex, way{i.MAC, i.MTU, cmp.Or(i.Out, ifindex), Tags{}})
 }
 
 // RemoveIface forgets an interface.
-func (t *Tables) RemoveIface(ifindex uint32) {
-	slot := &t.globals.Ifaces[ifindex%MaxIfaces]
-	if slot.Ifindex == ifindex {
-		storeMAC(unsafe.Pointer(slot), [6]byte{}, 0)
-	}
-}
+func (t *Tables) RemoveIface(ifindex uint32) { clearSlot(t.iface(ifindex%MaxIfaces), ifindex) }
 
-// Ifaces lists the interfaces that the program knows.
-func (t *Tables) Ifaces() map[uint32][6]byte {
-	out := map[uint32][6]byte{}
-	for _, i := range t.globals.Ifaces {
-		if i.Used != 0 {
-			out[i.Ifindex] = i.Mac
+// Ifaces lists the interfaces that the program knows, by index.
+func (t *Tables) Ifaces() map[uint32]Iface {
+	out := map[uint32]Iface{}
+	for slot := range MaxIfaces {
+		s := t.iface(slot)
+		if s.Used == 0 {
+			continue
 		}
+		iface := Iface{MAC: s.Mac, MTU: s.Mtu, Out: s.Ifindex}
+		if iface.Out == s.Index {
+			iface.Out = 0
+		}
+		out[s.Index] = iface
 	}
 	return out
 }
 
+// Limited is a kind of answer that the program builds itself.
+type Limited = bpf.ProgramLimited
+
+// The kinds.
+const (
+	LimitedEcho   = bpf.ProgramLimitedLIMITED_ECHO
+	LimitedTooBig = bpf.ProgramLimitedLIMITED_TOO_BIG
+	LimitedReset  = bpf.ProgramLimitedLIMITED_RESET
+	LimitedBusy   = bpf.ProgramLimitedLIMITED_BUSY
+)
+
+// EveryLimited lists them.
+func EveryLimited() []Limited {
+	return []Limited{LimitedEcho, LimitedTooBig, LimitedReset, LimitedBusy}
+}
+
+// SetLimit says how many answers of a kind one CPU may build a tick.
+func (t *Tables) SetLimit(kind Limited, each uint32) {
+	atomic.StoreUint32(&t.globals.Limits[kind], each)
+}
+
+// Limit reads what SetLimit has written.
+func (t *Tables) Limit(kind Limited) uint32 { return atomic.LoadUint32(&t.globals.Limits[kind]) }
+
+// SetEcho says whether echo requests to VIPs are answered, or dropped.
+func (t *Tables) SetEcho(on bool) {
+	var off uint32
+	if !on {
+		off = 1
+	}
+	atomic.StoreUint32(&t.globals.EchoOff, off)
+}
+
+// Echo reads what SetEcho has written.
+func (t *Tables) Echo() bool { return atomic.LoadUint32(&t.globals.EchoOff) == 0 }
+
+// SetOuterSource says which source ipip's outer headers of a family have: the prefix, with bits behind it, of the last
+// four bytes at most, that differ by flow. Packets in between have some bits of either.
+func (t *Tables) SetOuterSource(p netip.Prefix) {
+	w := wireAddr(p.Masked().Addr())
+	host := min(32, p.Addr().BitLen()-p.Bits())
+	spread := bits.ReverseBytes32(uint32(1<<host - 1))
+	if p.Addr().Is4() {
+		atomic.StoreUint32(&t.globals.Spread4, spread)
+		atomic.StoreUint32(&t.globals.Source4, w[0])
+		return
+	}
+	atomic.StoreUint32(&t.globals.Spread6, spread)
+	for i := range w {
+		atomic.StoreUint32(&t.globals.Source6[i], w[i])
+	}
+}
+
+// OuterSource reads what SetOuterSource has written; the zero Prefix before.
+func (t *Tables) OuterSource(f Family) netip.Prefix {
+	g := t.globals
+	source, spread := [4]uint32{g.Source4}, g.Spread4
+	if f == IPv6 {
+		source, spread = g.Source6, g.Spread6
+	}
+	if source == ([4]uint32{}) {
+		return netip.Prefix{}
+	}
+	addr := hostAddr(f, source)
+	return netip.PrefixFrom(addr, addr.BitLen()-bits.OnesCount32(spread))
+}
+
 // storeMAC writes a MAC and the 16 bits behind it in one aligned 8-byte store, so that no packet sees half of each.
 func storeMAC(at unsafe.Pointer, mac [6]byte, behind uint16) {
-	atomic.StoreUint64((*uint64)(at), uint64(macWord(mac))|uint64(behind)<<48)
+	atomic.StoreUint64((*uint64)(at), macWord(mac)|uint64(behind)<<48)
 }
 
 func macWord(mac [6]byte) (w uint64) {
@@ -117,8 +189,14 @@ func (t *Tables) SetPinPrevious(on bool) {
 	atomic.StoreUint32(&t.globals.PinPrevious, v)
 }
 
-// CopyFilter takes over the address filter of another data plane's tables.
-func (t *Tables) CopyFilter(from *Tables) { t.globals.AddressFilter = from.globals.AddressFilter }
+// CopySettings takes over what another data plane's program was told: interfaces, the address filter, limits and outer
+// sources.
+func (t *Tables) CopySettings(from *Tables) {
+	was, is := from.globals, t.globals
+	is.Ifaces, is.AddressFilter = was.Ifaces, was.AddressFilter
+	is.Limits, is.EchoOff = was.Limits, was.EchoOff
+	is.Source4, is.Spread4, is.Source6, is.Spread6 = was.Source4, was.Spread4, was.Source6, was.Spread6
+}
 
 // ResetImport makes the importer begin at the first line of the previous tables.
 func (t *Tables) ResetImport() {

@@ -30,7 +30,8 @@ func TestEveryLayoutFitsTheProgram(t *testing.T) {
 func TestAMillionFlowsCostAtMost64MiBForIPv4(t *testing.T) {
 	spec, err := bpf.LoadProgram()
 	must(t, err)
-	spec.Programs = nil
+	bpf.WithoutTracer(spec)
+	spec.Programs, spec.Maps["steps"].Contents = nil, nil
 	for f, names := range [2][2]string{{"flows4", "cold4"}, {"flows6", "cold6"}} {
 		l := LayoutFor(Family(f), 1_000_000)
 		spec.Maps[names[0]].MaxEntries = LinesOf(l)
@@ -47,7 +48,7 @@ func TestAMillionFlowsCostAtMost64MiBForIPv4(t *testing.T) {
 		info, err := m.Info()
 		must(t, err)
 		locked, known := info.Memlock()
-		if !known {
+		if !known && m.Type() != ebpf.LPMTrie { // which takes nothing while it is empty
 			t.Fatalf("the kernel does not say what map %s takes", name)
 		}
 		bytes[name[len(name)-1]] += locked

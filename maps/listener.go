@@ -3,6 +3,7 @@ package maps
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 
 	"github.com/cilium/ebpf"
@@ -16,6 +17,9 @@ type Protocol uint8
 const (
 	ProtocolTCP Protocol = 6
 	ProtocolUDP Protocol = 17
+
+	// ProtocolSession is that of a VIP id under which the sessions of clients are kept: no packet has it.
+	ProtocolSession Protocol = 255
 )
 
 // Socket is an address, port and protocol: of a listener, or of a nat backend.
@@ -73,7 +77,41 @@ func (t *Tables) PutListener(s Socket, l Listener) error {
 	if err := m.Put(key, v); err != nil {
 		return fmt.Errorf("put listener %v: %w", s, err)
 	}
+	return t.stampListeners()
+}
+
+// stampListeners lets no CPU rely any longer on what it knows of listeners and of nat backends' sockets. It is done behind
+// each change, and once more by whoever comes after a process that was killed between the two.
+func (t *Tables) stampListeners() error {
+	m := t.maps["listeners_stamp"]
+	if m == nil {
+		return nil // a program of before looks each one up
+	}
+	if err := m.Put(uint32(0), rand.Uint64()); err != nil {
+		return fmt.Errorf("put the stamp of the listeners: %w", err)
+	}
 	return nil
+}
+
+// Listener reads what a packet for a socket leads to: the listener of its port, or else the one of all ports.
+func (t *Tables) Listener(s Socket) (Listener, bool, error) {
+	for _, port := range []uint16{s.Port, 0} {
+		m, key := t.keyed("listeners4", "listeners6", Socket{s.Addr, port, s.Protocol})
+		var v bpf.ProgramListener
+		err := m.Lookup(key, &v)
+		switch {
+		case err == nil:
+			l := listenerOf(v)
+			return l, l.Kind != Mark, nil
+		case !errors.Is(err, ebpf.ErrKeyNotExist):
+			return Listener{}, false, fmt.Errorf("look up listener %v: %w", s, err)
+		}
+	}
+	return Listener{}, false, nil
+}
+
+func listenerOf(v bpf.ProgramListener) Listener {
+	return Listener{VIP: v.Vip, Service: v.Service, ID: v.Id, Forwarding: Forwarding(v.Forwarding), Kind: ListenerKind(v.Kind)}
 }
 
 // RemoveListener takes a listener away; that it is not there is no error.
@@ -82,7 +120,7 @@ func (t *Tables) RemoveListener(s Socket) error {
 	if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("remove listener %v: %w", s, err)
 	}
-	return nil
+	return t.stampListeners()
 }
 
 // PutReply says whose replies come from a nat backend's socket.
@@ -92,7 +130,7 @@ func (t *Tables) PutReply(s Socket, r Reply) error {
 	if err := m.Put(key, v); err != nil {
 		return fmt.Errorf("put reply %v: %w", s, err)
 	}
-	return nil
+	return t.stampListeners()
 }
 
 // RemoveReply takes a nat backend's socket away; that it is not there is no error.
@@ -101,7 +139,7 @@ func (t *Tables) RemoveReply(s Socket) error {
 	if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("remove reply %v: %w", s, err)
 	}
-	return nil
+	return t.stampListeners()
 }
 
 // PutVIP writes a VIP id's record.
@@ -142,9 +180,7 @@ func (t *Tables) VIPs() (map[uint16]VIP, error) {
 func (t *Tables) Listeners() (map[Socket]Listener, error) {
 	out := map[Socket]Listener{}
 	var v bpf.ProgramListener
-	add := func(s Socket) {
-		out[s] = Listener{VIP: v.Vip, Service: v.Service, ID: v.Id, Forwarding: Forwarding(v.Forwarding), Kind: ListenerKind(v.Kind)}
-	}
+	add := func(s Socket) { out[s] = listenerOf(v) }
 	if err := eachSocket(t.maps["listeners4"], t.maps["listeners6"], &v, add); err != nil {
 		return nil, fmt.Errorf("read listeners: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 // Limits of the maps. Ids begin at 1: 0 is never valid.
 const (
 	MaxBackends    = int(bpf.ProgramLimitMAX_BACKENDS)
+	OwnCounters    = int(bpf.ProgramLimitOWN_COUNTERS) // backends with an id below count their packets by themselves
 	MaxGenerations = int(bpf.ProgramLimitMAX_GENERATIONS)
 	MaxServices    = int(bpf.ProgramLimitMAX_SERVICES)
 	MaxVIPs        = int(bpf.ProgramLimitMAX_VIPS)
@@ -56,9 +57,9 @@ type Tables struct {
 	layouts     [2]Layout
 	cold        [2][]bpf.ProgramCold
 	sessions    []bpf.ProgramSessions
-	vipCounts   []uint64
-	listeners   []uint64
+	tallies     []bpf.ProgramTally
 	globals     *bpf.ProgramShared // the program's variables, in its .bss map
+	swept       uint32             // tick at which the last complete sweep began
 }
 
 // New takes the maps of a loaded collection, by their names in C. It does not take ownership of them: Close unmaps, and
@@ -75,9 +76,9 @@ func New(maps map[string]*ebpf.Map, vars Variables, layouts [2]Layout) (*Tables,
 		view(t, "cold4", &t.cold[IPv4]),
 		view(t, "cold6", &t.cold[IPv6]),
 		view(t, "session_counts", &t.sessions),
-		view(t, "vip_counts", &t.vipCounts),
-		view(t, "listener_counts", &t.listeners),
+		view(t, "tallies", &t.tallies),
 		t.viewGlobals(vars),
+		t.stampListeners(),
 	)
 	if err != nil {
 		t.Close()

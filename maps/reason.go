@@ -30,6 +30,15 @@ var reasonNames = sync.OnceValues(func() (map[Reason]string, error) {
 	return names, nil
 })
 
+// ReasonName is a reason's name in the CLI, the API and metrics: pass_…, drop_…, event_….
+func ReasonName(r Reason) (string, error) {
+	names, err := reasonNames()
+	if err != nil {
+		return "", err
+	}
+	return names[r], nil
+}
+
 // Reasons counts over all CPUs, by name: pass_…, drop_…, event_….
 func (t *Tables) Reasons() (map[string]uint64, error) {
 	names, err := reasonNames()

@@ -25,7 +25,8 @@ func TestPutServiceLeavesTheSteerWordAlone(t *testing.T) {
 	tables := mustTables(t)
 	steer := Steer{Live: 1, Previous: 2, Draining: true}
 	tables.SetSteer(1023, steer)
-	want := Service{Name: "world", Forwarding: NAT, ReuseAfter: 300}
+	want := Service{Name: "world", Forwarding: NAT, ReuseAfter: 300, ClampMSS: true, HalfOpen: 4,
+		NewFlows: NewFlows{Rate: 50, Burst: 100, Bits: [2]uint8{24, 56}}}
 	tables.PutService(1023, want)
 	if got := tables.Steer(1023); got != steer {
 		t.Errorf("steer %+v, want %+v", got, steer)
@@ -33,7 +34,7 @@ func TestPutServiceLeavesTheSteerWordAlone(t *testing.T) {
 	if got := tables.Services(); !maps.Equal(got, map[uint16]Service{1023: want}) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	tables.RemoveService(1023)
+	must(t, tables.RemoveService(1023))
 	if got := tables.Services(); len(got) != 0 || tables.Steer(1023) != (Steer{}) {
 		t.Errorf("%+v is left", got)
 	}

@@ -18,7 +18,8 @@ func mustTables(tb testing.TB) *Tables {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	spec.Programs = nil
+	bpf.WithoutTracer(spec)
+	spec.Programs, spec.Maps["steps"].Contents = nil, nil
 	layouts := [2]Layout{LayoutFor(IPv4, 100), LayoutFor(IPv6, 100)}
 	for f, names := range [2][2]string{{"flows4", "cold4"}, {"flows6", "cold6"}} {
 		spec.Maps[names[0]].MaxEntries = LinesOf(layouts[f])

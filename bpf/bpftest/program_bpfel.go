@@ -23,6 +23,7 @@ const (
 	ProgramRuleRULE_PIN      ProgramRule = 32
 	ProgramRuleRULE_ORPHAN   ProgramRule = 64
 	ProgramRuleRULE_VIP      ProgramRule = 128
+	ProgramRuleRULE_KEEP     ProgramRule = 256
 	ProgramRuleSTALL_PUBLISH ProgramRule = 65536
 	ProgramRuleSTALL_READ    ProgramRule = 131072
 	ProgramRuleSTALL_RECHECK ProgramRule = 262144
@@ -32,18 +33,28 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	ProgramMapBackendCounters    = "backend_counters"
 	ProgramMapBackends4          = "backends4"
 	ProgramMapBackends6          = "backends6"
 	ProgramMapCold4              = "cold4"
 	ProgramMapCold6              = "cold6"
 	ProgramMapFlows4             = "flows4"
 	ProgramMapFlows6             = "flows6"
+	ProgramMapFragments          = "fragments"
 	ProgramMapGenerationCounters = "generation_counters"
+	ProgramMapGenerationTroubles = "generation_troubles"
 	ProgramMapGenerations        = "generations"
-	ProgramMapListenerCounts     = "listener_counts"
+	ProgramMapKnown4             = "known4"
+	ProgramMapKnown6             = "known6"
+	ProgramMapKnownReplies4      = "known_replies4"
+	ProgramMapKnownReplies6      = "known_replies6"
+	ProgramMapLifetimes          = "lifetimes"
 	ProgramMapListeners4         = "listeners4"
 	ProgramMapListeners6         = "listeners6"
+	ProgramMapListenersStamp     = "listeners_stamp"
 	ProgramMapMaglev             = "maglev"
+	ProgramMapMemos              = "memos"
+	ProgramMapPrefixes           = "prefixes"
 	ProgramMapPreviousCold4      = "previous_cold4"
 	ProgramMapPreviousCold6      = "previous_cold6"
 	ProgramMapPreviousFlows4     = "previous_flows4"
@@ -53,22 +64,53 @@ const (
 	ProgramMapReplies6           = "replies6"
 	ProgramMapServices           = "services"
 	ProgramMapSessionCounts      = "session_counts"
+	ProgramMapSteps              = "steps"
 	ProgramMapStripes            = "stripes"
-	ProgramMapVipCounts          = "vip_counts"
+	ProgramMapTallies            = "tallies"
+	ProgramMapTesterKey          = "tester_key"
+	ProgramMapTesters4           = "testers4"
+	ProgramMapTesters6           = "testers6"
+	ProgramMapTraceEvents        = "trace_events"
+	ProgramMapTraceScratches     = "trace_scratches"
 	ProgramMapVips               = "vips"
+	ProgramMapVlans              = "vlans"
+	ProgramMapWork               = "work"
+	ProgramProgBusy4             = "busy4"
+	ProgramProgBusy6             = "busy6"
+	ProgramProgControl4          = "control4"
+	ProgramProgControl6          = "control6"
 	ProgramProgEbbtide           = "ebbtide"
+	ProgramProgEvict             = "evict"
+	ProgramProgFlow4             = "flow4"
+	ProgramProgFlow6             = "flow6"
+	ProgramProgFragment4         = "fragment4"
+	ProgramProgFragment6         = "fragment6"
 	ProgramProgImport            = "import"
+	ProgramProgQuote4            = "quote4"
+	ProgramProgQuote6            = "quote6"
+	ProgramProgReset4            = "reset4"
+	ProgramProgReset6            = "reset6"
 	ProgramProgSampleTicks       = "sample_ticks"
+	ProgramProgSend4             = "send4"
+	ProgramProgSend6             = "send6"
 	ProgramProgSweep             = "sweep"
+	ProgramProgTooBig4           = "too_big4"
+	ProgramProgTooBig6           = "too_big6"
+	ProgramProgTraced            = "traced"
 	ProgramVarCONFIG             = "CONFIG"
 	ProgramVarLEAVE_OUT          = "LEAVE_OUT"
 	ProgramVarSTALL_LOOPS        = "STALL_LOOPS"
+	ProgramVarTRACED             = "TRACED"
 	ProgramVarGlobals            = "globals"
+	ProgramVarKeepAffinity       = "keep_affinity"
 	ProgramVarKeepBackendState   = "keep_backend_state"
 	ProgramVarKeepBackendUse     = "keep_backend_use"
+	ProgramVarKeepBusy           = "keep_busy"
+	ProgramVarKeepEvictArgs      = "keep_evict_args"
 	ProgramVarKeepFlowState      = "keep_flow_state"
 	ProgramVarKeepForwarding     = "keep_forwarding"
 	ProgramVarKeepLimit          = "keep_limit"
+	ProgramVarKeepLimited        = "keep_limited"
 	ProgramVarKeepListenerKind   = "keep_listener_kind"
 	ProgramVarKeepMetaBits       = "keep_meta_bits"
 	ProgramVarKeepTimeout        = "keep_timeout"
@@ -116,28 +158,56 @@ type ProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProgramProgramSpecs struct {
+	Busy4       *ebpf.ProgramSpec `ebpf:"busy4"`
+	Busy6       *ebpf.ProgramSpec `ebpf:"busy6"`
+	Control4    *ebpf.ProgramSpec `ebpf:"control4"`
+	Control6    *ebpf.ProgramSpec `ebpf:"control6"`
 	Ebbtide     *ebpf.ProgramSpec `ebpf:"ebbtide"`
+	Evict       *ebpf.ProgramSpec `ebpf:"evict"`
+	Flow4       *ebpf.ProgramSpec `ebpf:"flow4"`
+	Flow6       *ebpf.ProgramSpec `ebpf:"flow6"`
+	Fragment4   *ebpf.ProgramSpec `ebpf:"fragment4"`
+	Fragment6   *ebpf.ProgramSpec `ebpf:"fragment6"`
 	Import      *ebpf.ProgramSpec `ebpf:"import"`
+	Quote4      *ebpf.ProgramSpec `ebpf:"quote4"`
+	Quote6      *ebpf.ProgramSpec `ebpf:"quote6"`
+	Reset4      *ebpf.ProgramSpec `ebpf:"reset4"`
+	Reset6      *ebpf.ProgramSpec `ebpf:"reset6"`
 	SampleTicks *ebpf.ProgramSpec `ebpf:"sample_ticks"`
+	Send4       *ebpf.ProgramSpec `ebpf:"send4"`
+	Send6       *ebpf.ProgramSpec `ebpf:"send6"`
 	Sweep       *ebpf.ProgramSpec `ebpf:"sweep"`
+	TooBig4     *ebpf.ProgramSpec `ebpf:"too_big4"`
+	TooBig6     *ebpf.ProgramSpec `ebpf:"too_big6"`
+	Traced      *ebpf.ProgramSpec `ebpf:"traced"`
 }
 
 // ProgramMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProgramMapSpecs struct {
+	BackendCounters    *ebpf.MapSpec `ebpf:"backend_counters"`
 	Backends4          *ebpf.MapSpec `ebpf:"backends4"`
 	Backends6          *ebpf.MapSpec `ebpf:"backends6"`
 	Cold4              *ebpf.MapSpec `ebpf:"cold4"`
 	Cold6              *ebpf.MapSpec `ebpf:"cold6"`
 	Flows4             *ebpf.MapSpec `ebpf:"flows4"`
 	Flows6             *ebpf.MapSpec `ebpf:"flows6"`
+	Fragments          *ebpf.MapSpec `ebpf:"fragments"`
 	GenerationCounters *ebpf.MapSpec `ebpf:"generation_counters"`
+	GenerationTroubles *ebpf.MapSpec `ebpf:"generation_troubles"`
 	Generations        *ebpf.MapSpec `ebpf:"generations"`
-	ListenerCounts     *ebpf.MapSpec `ebpf:"listener_counts"`
+	Known4             *ebpf.MapSpec `ebpf:"known4"`
+	Known6             *ebpf.MapSpec `ebpf:"known6"`
+	KnownReplies4      *ebpf.MapSpec `ebpf:"known_replies4"`
+	KnownReplies6      *ebpf.MapSpec `ebpf:"known_replies6"`
+	Lifetimes          *ebpf.MapSpec `ebpf:"lifetimes"`
 	Listeners4         *ebpf.MapSpec `ebpf:"listeners4"`
 	Listeners6         *ebpf.MapSpec `ebpf:"listeners6"`
+	ListenersStamp     *ebpf.MapSpec `ebpf:"listeners_stamp"`
 	Maglev             *ebpf.MapSpec `ebpf:"maglev"`
+	Memos              *ebpf.MapSpec `ebpf:"memos"`
+	Prefixes           *ebpf.MapSpec `ebpf:"prefixes"`
 	PreviousCold4      *ebpf.MapSpec `ebpf:"previous_cold4"`
 	PreviousCold6      *ebpf.MapSpec `ebpf:"previous_cold6"`
 	PreviousFlows4     *ebpf.MapSpec `ebpf:"previous_flows4"`
@@ -147,9 +217,17 @@ type ProgramMapSpecs struct {
 	Replies6           *ebpf.MapSpec `ebpf:"replies6"`
 	Services           *ebpf.MapSpec `ebpf:"services"`
 	SessionCounts      *ebpf.MapSpec `ebpf:"session_counts"`
+	Steps              *ebpf.MapSpec `ebpf:"steps"`
 	Stripes            *ebpf.MapSpec `ebpf:"stripes"`
-	VipCounts          *ebpf.MapSpec `ebpf:"vip_counts"`
+	Tallies            *ebpf.MapSpec `ebpf:"tallies"`
+	TesterKey          *ebpf.MapSpec `ebpf:"tester_key"`
+	Testers4           *ebpf.MapSpec `ebpf:"testers4"`
+	Testers6           *ebpf.MapSpec `ebpf:"testers6"`
+	TraceEvents        *ebpf.MapSpec `ebpf:"trace_events"`
+	TraceScratches     *ebpf.MapSpec `ebpf:"trace_scratches"`
 	Vips               *ebpf.MapSpec `ebpf:"vips"`
+	Vlans              *ebpf.MapSpec `ebpf:"vlans"`
+	Work               *ebpf.MapSpec `ebpf:"work"`
 }
 
 // ProgramVariableSpecs contains global variables before they are loaded into the kernel.
@@ -159,12 +237,17 @@ type ProgramVariableSpecs struct {
 	CONFIG           *ebpf.VariableSpec `ebpf:"CONFIG"`
 	LEAVE_OUT        *ebpf.VariableSpec `ebpf:"LEAVE_OUT"`
 	STALL_LOOPS      *ebpf.VariableSpec `ebpf:"STALL_LOOPS"`
+	TRACED           *ebpf.VariableSpec `ebpf:"TRACED"`
 	Globals          *ebpf.VariableSpec `ebpf:"globals"`
+	KeepAffinity     *ebpf.VariableSpec `ebpf:"keep_affinity"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
+	KeepBusy         *ebpf.VariableSpec `ebpf:"keep_busy"`
+	KeepEvictArgs    *ebpf.VariableSpec `ebpf:"keep_evict_args"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.VariableSpec `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.VariableSpec `ebpf:"keep_limit"`
+	KeepLimited      *ebpf.VariableSpec `ebpf:"keep_limited"`
 	KeepListenerKind *ebpf.VariableSpec `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.VariableSpec `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.VariableSpec `ebpf:"keep_timeout"`
@@ -190,18 +273,28 @@ func (o *ProgramObjects) Close() error {
 //
 // It can be passed to LoadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProgramMaps struct {
+	BackendCounters    *ebpf.Map `ebpf:"backend_counters"`
 	Backends4          *ebpf.Map `ebpf:"backends4"`
 	Backends6          *ebpf.Map `ebpf:"backends6"`
 	Cold4              *ebpf.Map `ebpf:"cold4"`
 	Cold6              *ebpf.Map `ebpf:"cold6"`
 	Flows4             *ebpf.Map `ebpf:"flows4"`
 	Flows6             *ebpf.Map `ebpf:"flows6"`
+	Fragments          *ebpf.Map `ebpf:"fragments"`
 	GenerationCounters *ebpf.Map `ebpf:"generation_counters"`
+	GenerationTroubles *ebpf.Map `ebpf:"generation_troubles"`
 	Generations        *ebpf.Map `ebpf:"generations"`
-	ListenerCounts     *ebpf.Map `ebpf:"listener_counts"`
+	Known4             *ebpf.Map `ebpf:"known4"`
+	Known6             *ebpf.Map `ebpf:"known6"`
+	KnownReplies4      *ebpf.Map `ebpf:"known_replies4"`
+	KnownReplies6      *ebpf.Map `ebpf:"known_replies6"`
+	Lifetimes          *ebpf.Map `ebpf:"lifetimes"`
 	Listeners4         *ebpf.Map `ebpf:"listeners4"`
 	Listeners6         *ebpf.Map `ebpf:"listeners6"`
+	ListenersStamp     *ebpf.Map `ebpf:"listeners_stamp"`
 	Maglev             *ebpf.Map `ebpf:"maglev"`
+	Memos              *ebpf.Map `ebpf:"memos"`
+	Prefixes           *ebpf.Map `ebpf:"prefixes"`
 	PreviousCold4      *ebpf.Map `ebpf:"previous_cold4"`
 	PreviousCold6      *ebpf.Map `ebpf:"previous_cold6"`
 	PreviousFlows4     *ebpf.Map `ebpf:"previous_flows4"`
@@ -211,25 +304,43 @@ type ProgramMaps struct {
 	Replies6           *ebpf.Map `ebpf:"replies6"`
 	Services           *ebpf.Map `ebpf:"services"`
 	SessionCounts      *ebpf.Map `ebpf:"session_counts"`
+	Steps              *ebpf.Map `ebpf:"steps"`
 	Stripes            *ebpf.Map `ebpf:"stripes"`
-	VipCounts          *ebpf.Map `ebpf:"vip_counts"`
+	Tallies            *ebpf.Map `ebpf:"tallies"`
+	TesterKey          *ebpf.Map `ebpf:"tester_key"`
+	Testers4           *ebpf.Map `ebpf:"testers4"`
+	Testers6           *ebpf.Map `ebpf:"testers6"`
+	TraceEvents        *ebpf.Map `ebpf:"trace_events"`
+	TraceScratches     *ebpf.Map `ebpf:"trace_scratches"`
 	Vips               *ebpf.Map `ebpf:"vips"`
+	Vlans              *ebpf.Map `ebpf:"vlans"`
+	Work               *ebpf.Map `ebpf:"work"`
 }
 
 func (m *ProgramMaps) Close() error {
 	return _ProgramClose(
+		m.BackendCounters,
 		m.Backends4,
 		m.Backends6,
 		m.Cold4,
 		m.Cold6,
 		m.Flows4,
 		m.Flows6,
+		m.Fragments,
 		m.GenerationCounters,
+		m.GenerationTroubles,
 		m.Generations,
-		m.ListenerCounts,
+		m.Known4,
+		m.Known6,
+		m.KnownReplies4,
+		m.KnownReplies6,
+		m.Lifetimes,
 		m.Listeners4,
 		m.Listeners6,
+		m.ListenersStamp,
 		m.Maglev,
+		m.Memos,
+		m.Prefixes,
 		m.PreviousCold4,
 		m.PreviousCold6,
 		m.PreviousFlows4,
@@ -239,9 +350,17 @@ func (m *ProgramMaps) Close() error {
 		m.Replies6,
 		m.Services,
 		m.SessionCounts,
+		m.Steps,
 		m.Stripes,
-		m.VipCounts,
+		m.Tallies,
+		m.TesterKey,
+		m.Testers4,
+		m.Testers6,
+		m.TraceEvents,
+		m.TraceScratches,
 		m.Vips,
+		m.Vlans,
+		m.Work,
 	)
 }
 
@@ -252,12 +371,17 @@ type ProgramVariables struct {
 	CONFIG           *ebpf.Variable `ebpf:"CONFIG"`
 	LEAVE_OUT        *ebpf.Variable `ebpf:"LEAVE_OUT"`
 	STALL_LOOPS      *ebpf.Variable `ebpf:"STALL_LOOPS"`
+	TRACED           *ebpf.Variable `ebpf:"TRACED"`
 	Globals          *ebpf.Variable `ebpf:"globals"`
+	KeepAffinity     *ebpf.Variable `ebpf:"keep_affinity"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
+	KeepBusy         *ebpf.Variable `ebpf:"keep_busy"`
+	KeepEvictArgs    *ebpf.Variable `ebpf:"keep_evict_args"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.Variable `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.Variable `ebpf:"keep_limit"`
+	KeepLimited      *ebpf.Variable `ebpf:"keep_limited"`
 	KeepListenerKind *ebpf.Variable `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.Variable `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.Variable `ebpf:"keep_timeout"`
@@ -267,18 +391,54 @@ type ProgramVariables struct {
 //
 // It can be passed to LoadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProgramPrograms struct {
+	Busy4       *ebpf.Program `ebpf:"busy4"`
+	Busy6       *ebpf.Program `ebpf:"busy6"`
+	Control4    *ebpf.Program `ebpf:"control4"`
+	Control6    *ebpf.Program `ebpf:"control6"`
 	Ebbtide     *ebpf.Program `ebpf:"ebbtide"`
+	Evict       *ebpf.Program `ebpf:"evict"`
+	Flow4       *ebpf.Program `ebpf:"flow4"`
+	Flow6       *ebpf.Program `ebpf:"flow6"`
+	Fragment4   *ebpf.Program `ebpf:"fragment4"`
+	Fragment6   *ebpf.Program `ebpf:"fragment6"`
 	Import      *ebpf.Program `ebpf:"import"`
+	Quote4      *ebpf.Program `ebpf:"quote4"`
+	Quote6      *ebpf.Program `ebpf:"quote6"`
+	Reset4      *ebpf.Program `ebpf:"reset4"`
+	Reset6      *ebpf.Program `ebpf:"reset6"`
 	SampleTicks *ebpf.Program `ebpf:"sample_ticks"`
+	Send4       *ebpf.Program `ebpf:"send4"`
+	Send6       *ebpf.Program `ebpf:"send6"`
 	Sweep       *ebpf.Program `ebpf:"sweep"`
+	TooBig4     *ebpf.Program `ebpf:"too_big4"`
+	TooBig6     *ebpf.Program `ebpf:"too_big6"`
+	Traced      *ebpf.Program `ebpf:"traced"`
 }
 
 func (p *ProgramPrograms) Close() error {
 	return _ProgramClose(
+		p.Busy4,
+		p.Busy6,
+		p.Control4,
+		p.Control6,
 		p.Ebbtide,
+		p.Evict,
+		p.Flow4,
+		p.Flow6,
+		p.Fragment4,
+		p.Fragment6,
 		p.Import,
+		p.Quote4,
+		p.Quote6,
+		p.Reset4,
+		p.Reset6,
 		p.SampleTicks,
+		p.Send4,
+		p.Send6,
 		p.Sweep,
+		p.TooBig4,
+		p.TooBig6,
+		p.Traced,
 	)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/internal/api/apitest"
+	"github.com/ebbtide/ebbtide/internal/journal"
 )
 
 var update = flag.Bool("update", false, "write testdata and docs/cli.md anew")
@@ -56,13 +57,14 @@ func invoke(t *testing.T, socket string, change func(*env), args ...string) (tra
 	var stdout, stderr bytes.Buffer
 	e := env{
 		stdout: &stdout, stderr: &stderr,
-		getenv: func(key string) string { return map[string]string{socketEnv: socket}[key] },
+		getenv: only(socketEnv, socket),
 		now:    func() time.Time { return noon },
 		build: func() (*debug.BuildInfo, bool) {
 			return &debug.BuildInfo{GoVersion: "go1.26.0", Main: debug.Module{Version: "v0.1.0"}}, true
 		},
-		Daemon: func(context.Context, DaemonOptions) error { return errors.New("not expected") },
-		Detach: func(context.Context, string) error { return errors.New("not expected") },
+		Daemon:   func(context.Context, DaemonOptions) error { return errors.New("not expected") },
+		ProbeNet: func(context.Context, ProbeOptions) error { return errors.New("not expected") },
+		Detach:   func(context.Context, string) error { return errors.New("not expected") },
 	}
 	if change != nil {
 		change(&e)
@@ -70,6 +72,11 @@ func invoke(t *testing.T, socket string, change func(*env), args ...string) (tra
 	code = run(t.Context(), e, args)
 	transcript = fmt.Sprintf("$ ebbtide %s\n%s-- exit %d --\n%s", strings.Join(args, " "), stdout.String(), code, stderr.String())
 	return transcript, code
+}
+
+// only is an environment with one variable.
+func only(name, value string) func(string) string {
+	return func(key string) string { return map[string]string{name: value}[key] }
 }
 
 func mustMatch(tb testing.TB, golden, got string) {
@@ -102,23 +109,42 @@ func failing(err error) *apitest.Fake {
 		OnStatus:   func(context.Context) (api.Status, error) { return api.Status{}, err },
 		OnFlip:     func(context.Context, api.FlipRequest) (api.FlipResult, error) { return api.FlipResult{}, err },
 		OnRollback: func(context.Context, api.RollbackRequest) (api.FlipResult, error) { return api.FlipResult{}, err },
+		OnTesters:  func(context.Context, api.TestersRequest) (api.Testers, error) { return api.Testers{}, err },
+		OnShare:    func(context.Context, api.ShareRequest) (api.Share, error) { return api.Share{}, err },
+		OnEvict:    func(context.Context, api.EvictRequest, func(api.EvictProgress) error) error { return err },
 		OnDrain:    func(context.Context, api.DrainRequest, func(api.DrainProgress) error) error { return err },
 		OnFlows:    func(context.Context, api.FlowFilter, func(api.Flow) error) error { return err },
+		OnTrace:    func(context.Context, api.TraceRequest, func(api.Traced) error) error { return err },
+		OnDrops:    func(context.Context, api.DropsRequest) (api.Drops, error) { return api.Drops{}, err },
 		OnPlan:     func(context.Context, api.PlanRequest) (api.Plan, error) { return api.Plan{}, err },
-		OnReload:   func(context.Context) (api.Plan, error) { return api.Plan{}, err },
-		OnDetach:   func(context.Context) error { return err },
+		OnHistory:  func(context.Context, api.HistoryRequest, func(journal.Event) error) error { return err },
+		OnEvents:   func(context.Context, api.EventsRequest, func(api.Event) error) error { return err },
+		OnReport:   func(context.Context, api.ReportRequest) (api.Report, error) { return api.Report{}, err },
+		OnBundle: func(context.Context, api.SupportBundleRequest) (api.SupportBundle, error) {
+			return api.SupportBundle{}, err
+		},
+		OnLock:      func(context.Context, api.LockRequest) (api.Lock, error) { return api.Lock{}, err },
+		OnUnlock:    func(context.Context, api.UnlockRequest) error { return err },
+		OnOccupancy: func(context.Context, api.OccupancyRequest) (api.Occupancy, error) { return api.Occupancy{}, err },
+		OnClose:     func(context.Context, api.CloseRequest) (api.Closed, error) { return api.Closed{}, err },
+		OnHealth:    func(context.Context, api.HealthRequest) (api.Health, error) { return api.Health{}, err },
+		OnOpen:      func(context.Context, api.OpenRequest) (api.Closed, error) { return api.Closed{}, err },
+		OnRehearse:  func(context.Context, api.RehearseRequest, func(api.Rehearsal) error) error { return err },
+		OnRelease:   func(context.Context, api.ReleaseRequest) (api.Release, error) { return api.Release{}, err },
+		OnReload:    func(context.Context, api.ReloadRequest) (api.Plan, error) { return api.Plan{}, err },
+		OnDetach:    func(context.Context, api.DetachRequest) error { return err },
 	}
 }
 
 func TestEveryVerbOfADaemonHasTheExitCodeOfItsError(t *testing.T) {
-	verbs := []string{"status", "flip world", "rollback world", "drain world --wait", "flows", "plan", "reload", "detach"}
+	verbs := []string{"status", "top", "flip world", "rollback world", "testers world", "share world", "evict world --generation 3", "drain world --wait", "flows", "drops", "support-bundle", "events", "history", "report world", "rehearse world", "unlock world", "close world", "open world", "health world 10.0.0.1 up", "plan", "reload", "detach"}
 	for code, want := range map[api.Code]int{
 		api.Failed: exitFailed, api.Usage: exitUsage, api.NotFound: exitUsage, api.Refused: exitRefused, api.Unavailable: exitNoDaemon,
 	} {
 		socket, _ := apitest.Serve(t, failing(api.Errorf(code, "because")))
 		for _, verb := range verbs {
 			out, got := invoke(t, socket, nil, strings.Fields(verb)...)
-			if got != want || !strings.Contains(out, "\nebbtide: "+strings.TrimSuffix(verb, " --wait")+": because\n") {
+			if got != want || !strings.Contains(out, "\nebbtide: "+strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(verb, " --wait"), " --generation 3"), " 10.0.0.1 up")+": because\n") {
 				t.Errorf("%s: exit code %d, want %d:\n%s", code, got, want, out)
 			}
 		}
@@ -149,7 +175,7 @@ func TestACommandLineThatIsWrong(t *testing.T) {
 }
 
 func TestTheSocketFlagGoesBeforeTheEnvironment(t *testing.T) {
-	socket, _ := apitest.Serve(t, &apitest.Fake{OnReload: func(context.Context) (api.Plan, error) { return api.Plan{}, nil }})
+	socket, _ := apitest.Serve(t, &apitest.Fake{OnReload: func(context.Context, api.ReloadRequest) (api.Plan, error) { return api.Plan{}, nil }})
 	if out, code := invoke(t, "/nowhere", nil, "reload", "--socket", socket); code != exitDone {
 		t.Error(out)
 	}
@@ -167,7 +193,7 @@ func TestTheShellCompletesServicesFromTheDaemon(t *testing.T) {
 		"__complete flip ":          "lobby\nworld\n:4\n",
 		"__complete flip world ":    ":4\n",
 		"__complete flip --to ":     "blue\ngreen\n:4\n",
-		"__complete flows --state ": "half-open\nyoung\nestablished\nclosing\n:4\n",
+		"__complete flows --state ": "half-open\nyoung\nestablished\nclosing\nevicting\n:4\n",
 		"__complete status -o ":     "table\njson\nyaml\n:4\n",
 	} {
 		out, code := invoke(t, socket, nil, strings.Split(args, " ")...)

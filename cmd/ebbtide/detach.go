@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 func (c *cli) detach() *cobra.Command {
 	var bpfDir string
+	var req api.DetachRequest
 	cmd := &cobra.Command{
 		Use:   "detach",
 		Short: "Take everything out of the kernel",
@@ -24,13 +26,14 @@ does it itself and needs root. The state file stays, so that the next start know
 		Args: cobra.NoArgs,
 	}
 	out := outputFlag(cmd)
-	cmd.Flags().StringVar(&bpfDir, "bpf-dir", defaultBPFDir, "where the pins are when no daemon runs")
+	reasonFlag(cmd, &req.Act)
+	cmd.Flags().StringVar(&bpfDir, "bpf-dir", "", "where the pins are when no daemon runs (default: "+defaultBPFDir+" and "+unitBPFDir+")")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		by := "daemon"
-		err := c.client().Detach(cmd.Context())
+		err := c.client().Detach(cmd.Context(), req)
 		if errors.Is(err, api.ErrNoDaemon) {
 			by = "command"
-			err = c.Detach(cmd.Context(), bpfDir)
+			err = c.detachAll(cmd.Context(), bpfDir)
 		}
 		if err != nil {
 			return fmt.Errorf("detach: %w", err)
@@ -42,4 +45,12 @@ does it itself and needs root. The state file stays, so that the next start know
 		return c.show(*out, done, func(w io.Writer) { fmt.Fprintf(w, "detached by the %s\n", by) })
 	}
 	return cmd
+}
+
+// detachAll takes out what is pinned in a directory; in none that was named: in those where daemons pin.
+func (c *cli) detachAll(ctx context.Context, bpfDir string) error {
+	if bpfDir != "" {
+		return c.Detach(ctx, bpfDir)
+	}
+	return errors.Join(c.Detach(ctx, defaultBPFDir), c.Detach(ctx, unitBPFDir))
 }

@@ -52,8 +52,29 @@ func drained(number uint32) api.DrainProgress {
 	return api.DrainProgress{Generation: generation, State: api.StateDrained, Done: true}
 }
 
+func evictingAt(p api.DrainProgress, n uint64) api.DrainProgress {
+	p.Left.Evicting, p.Left.Established = n, p.Left.Established-n
+	return p
+}
+
 func more(p api.DrainProgress) api.DrainProgress {
 	p.Done = false
+	return p
+}
+
+// foreseen has a forecast of half an hour and what is more.
+func foreseen(p api.DrainProgress, more time.Duration, old uint64) api.DrainProgress {
+	p.Verdict = api.VerdictDraining
+	p.Forecast = &api.DrainForecast{
+		Median: noon.Add(30*time.Minute + more), Low: noon.Add(20 * time.Minute), High: noon.Add(50*time.Minute + more),
+		Confidence: 0.8, Ended: 900, Living: 100, OlderThan99: old, Extrapolated: old > 0,
+	}
+	return p
+}
+
+func stuck(p api.DrainProgress) api.DrainProgress {
+	p = foreseen(p, 0, 3)
+	p.Verdict, p.Evidence = api.VerdictStuck, "3 left: the oldest of 5h0m0s"
 	return p
 }
 
@@ -75,6 +96,10 @@ func TestDrain(t *testing.T) {
 	check(t, "drain", []row{
 		{name: "drained", args: "drain world --wait", daemon: draining(at(1234, 12.3), reopened(drained(3)))},
 		{name: "no rate yet", args: "drain world --wait", daemon: draining(at(1234, 0), drained(3))},
+		{name: "with a forecast", args: "drain world --wait", daemon: draining(foreseen(at(1234, 12.3), 0, 0), drained(3))},
+		{name: "with a forecast for days", args: "drain world --wait", daemon: draining(foreseen(at(1234, 0), 72*time.Hour, 3), drained(3))},
+		{name: "stuck", args: "drain world --wait", daemon: draining(stuck(at(3, 0)), drained(3))},
+		{name: "some evicting", args: "drain world --wait", daemon: draining(evictingAt(at(9, 1), 7), drained(3))},
 		{name: "on a terminal", args: "drain world --wait", daemon: draining(at(1234, 12.3), at(1200, 12.3), drained(3)), env: onTerminal},
 		{name: "new sessions after all", args: "drain world --wait", daemon: draining(misplaced(at(9, 1)), misplaced(drained(3)))},
 		{name: "as json", args: "drain world --wait -o json", daemon: draining(at(4, 2), drained(3))},
@@ -137,7 +162,7 @@ func TestAnInterruptedWaitLeavesTheLiveLineAndSaysThatTheDrainGoesOn(t *testing.
 		cancel()
 		return shown.Write(p)
 	})
-	e := env{stdout: stdout, stderr: &stderr, terminal: true, getenv: func(string) string { return socket }, now: time.Now}
+	e := env{stdout: stdout, stderr: &stderr, terminal: true, getenv: only(socketEnv, socket), now: time.Now}
 	if code := run(ctx, e, []string{"drain", "world", "--wait"}); code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}

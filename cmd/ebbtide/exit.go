@@ -39,6 +39,19 @@ func exitCodesHelp() string {
 	return b.String()
 }
 
+// nextStep is what to do about an error that does not say so itself.
+func nextStep(err error, verb string) string {
+	switch code := exitCode(err); {
+	case code == exitUsage:
+		return fmt.Sprintf("See '%s --help'.", verb)
+	case errors.Is(err, api.ErrNoDaemon):
+		return "Start it: 'systemctl start ebbtide', or see 'ebbtide daemon --help'. Does it listen elsewhere? Say so with --socket."
+	case code == exitTimeout:
+		return "Wait on with 'ebbtide drain SERVICE --wait', or 'ebbtide release watch SERVICE'; 'ebbtide top' shows it."
+	}
+	return ""
+}
+
 // exitError is an error with a code of its own.
 type exitError struct {
 	code int

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -9,45 +10,71 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebbtide/ebbtide/internal/api"
-	"github.com/ebbtide/ebbtide/internal/config"
 )
 
 func (c *cli) flip() *cobra.Command {
 	var req api.FlipRequest
 	var wait waiting
+	var of subject
+	var when later
 	cmd := &cobra.Command{
-		Use:   "flip SERVICE",
+		Use:   "flip SERVICE | --group GROUP",
 		Short: "Send new sessions to the other colour",
 		Long: `Send new sessions of SERVICE to the other colour. Sessions in progress stay where they are.
 
 It prints the proof, read back from the kernel after every packet that could have seen the old value has left the
 program: the new sessions on the old generation since (0), those reopened there, and the sessions left there. With --to
 the colour is named; when that is live already, there is nothing to do and the exit code is 0. A flip to a pool without
-a usable backend is refused unless forced.
+a usable backend is refused unless forced; so is one to a pool that has too little room for the sessions that will come,
+where its backends tell how much or have a capacity in the file, and one while the flow table is so full of established
+flows that pins could be refused. The refusal has the figures.
+
+With --group all services that the configuration has put together are flipped, or none: whatever is refused for one is
+refused for all, and the stores are made one right after the other, with one barrier; it prints how far apart they were.
+One of them alone is refused, but for --alone.
 
 With --wait it stays until the old generation is drained: on a terminal with a live line, elsewhere with a line at
 intervals. --timeout ends the wait, not the drain. With -o json each result is a line of its own: the flip, then the
-progress of the drain.`,
+progress of the drain.
+
+With --at it is done at that time, by the daemon: see 'ebbtide schedule'. Where it goes is settled now.`,
 		Example: `  ebbtide flip world
   ebbtide flip world --to green --wait --timeout 2h
-  ebbtide flip world -o json | jq .new_on_old`,
-		Args:              cobra.ExactArgs(1),
+  ebbtide flip world -o json | jq .new_on_old
+  ebbtide flip --group shard-1 --wait
+  ebbtide flip world --at 14:00 --time-zone Europe/Berlin --reason "version 2.0"`,
+		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: c.completeService,
 	}
 	out := outputFlag(cmd)
 	wait.flags(cmd)
+	changeFlags(cmd, &req.Act)
+	of.flag(cmd)
+	when.flags(cmd)
+	aloneFlag(cmd, &req.Alone)
 	cmd.Flags().StringVar(&req.To, "to", "", "the colour that shall be live: blue or green")
-	cmd.Flags().BoolVar(&req.Force, "force", false, "flip to a pool without a usable backend, too")
-	colours := cobra.FixedCompletions([]string{config.Blue.String(), config.Green.String()}, cobra.ShellCompDirectiveNoFileComp)
-	_ = cmd.RegisterFlagCompletionFunc("to", colours) // fails for an unknown flag only
+	cmd.Flags().BoolVar(&req.Force, "force", false, "flip to a pool without a usable backend or without room, too")
+	_ = cmd.RegisterFlagCompletionFunc("to", c.offer(colours)) // fails for an unknown flag only
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		req.Service = args[0]
-		err := wait.check(cmd)
+		err := of.read(args)
 		if err == nil {
+			err = errors.Join(wait.check(cmd), when.check(cmd, wait))
+		}
+		req.Service = of.service
+		group := api.GroupFlipRequest{Act: req.Act, Group: of.group, To: req.To, Force: req.Force}
+		switch {
+		case err != nil:
+		case when.at != "" && of.group != "":
+			err = c.scheduleAt(cmd.Context(), when, api.ScheduleRequest{Act: req.Act, FlipGroup: &group}, *out)
+		case when.at != "":
+			err = c.scheduleAt(cmd.Context(), when, api.ScheduleRequest{Act: req.Act, Flip: &req}, *out)
+		case of.group != "":
+			err = c.runGroupFlip(cmd.Context(), group, wait, *out)
+		default:
 			err = c.runFlip(cmd.Context(), req, wait, *out)
 		}
 		if err != nil {
-			return fmt.Errorf("flip %s: %w", req.Service, err)
+			return fmt.Errorf("flip%s: %w", of, err)
 		}
 		return nil
 	}
@@ -110,10 +137,4 @@ func printFlip(w io.Writer, res api.FlipResult) {
 	fmt.Fprintf(w, "  barrier:\t%s\n", time.Duration(res.BarrierMicros)*time.Microsecond)
 }
 
-// nameOf gives a generation the way people name it.
-func nameOf(g api.GenerationRef) string {
-	if g.Colour == "" {
-		return fmt.Sprintf("generation %d (version %s)", g.Number, g.Version)
-	}
-	return fmt.Sprintf("generation %d (%s, version %s)", g.Number, g.Colour, g.Version)
-}
+func nameOf(g api.GenerationRef) string { return g.Name() }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -39,17 +42,27 @@ nothing, and flows come and go meanwhile. With -o json each flow is a line of it
 		if len(args) > 0 {
 			filter.Service = args[0]
 		}
-		show, end := c.flowPrinter(*out)
-		err := c.client().Flows(cmd.Context(), filter, show)
-		if err := end(); err != nil {
-			return fmt.Errorf("flows: %w", err)
-		}
-		if err != nil {
+		if err := c.printFlows(cmd.Context(), *out, filter); err != nil {
 			return fmt.Errorf("flows: %w", err)
 		}
 		return nil
 	}
 	return cmd
+}
+
+// printFlows prints flows as they come. JSON is what the daemon sends: ten million lines need not be read to be written.
+func (c *cli) printFlows(ctx context.Context, f format, filter api.FlowFilter) error {
+	if f == asJSON {
+		w := bufio.NewWriterSize(c.stdout, 64<<10)
+		err := c.client().FlowLines(ctx, filter, func(line []byte) error {
+			_, err := w.Write(line)
+			return cmp.Or(err, w.WriteByte('\n'))
+		})
+		return cmp.Or(w.Flush(), err)
+	}
+	show, end := c.flowPrinter(f)
+	err := c.client().Flows(ctx, filter, show)
+	return cmp.Or(end(), err)
 }
 
 // flowPrinter gives what prints a flow, and what to call after the last.

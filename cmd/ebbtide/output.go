@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -67,7 +68,24 @@ func (c *cli) emit(f format, v any) error {
 	return c.yaml(v)
 }
 
-func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+// table has its columns in line. It writes nothing before Flush, and then in large pieces: tabwriter alone would make a
+// system call a cell.
+type table struct {
+	*tabwriter.Writer
+	out *bufio.Writer
+}
+
+func newTable(w io.Writer) table {
+	out := bufio.NewWriterSize(w, 64<<10)
+	return table{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), out}
+}
+
+func (t table) Flush() error {
+	if err := t.Writer.Flush(); err != nil {
+		return err
+	}
+	return t.out.Flush()
+}
 
 func (c *cli) json(v any, indent string) error {
 	enc := json.NewEncoder(c.stdout)

@@ -13,15 +13,24 @@ import (
 func (c *cli) plan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [FILE]",
-		Short: "Say what a reload would change",
+		Short: "Say what a reload, or a release, would change",
 		Long: `Say what a reload would change, and change nothing. Without FILE it is about the daemon's own configuration file,
-with FILE about that one, as if it were the daemon's.`,
+with FILE about that one, as if it were the daemon's.
+
+With --release SERVICE it says what a release of that service would do instead, step by step, with what is known now: the
+checks, the sessions, the gates and the hooks.`,
 		Example: `  ebbtide plan
+  ebbtide plan --release world
   ebbtide plan new.yaml && install -m 0644 new.yaml /etc/ebbtide/ebbtide.yaml && ebbtide reload`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	out := outputFlag(cmd)
+	service := ""
+	cmd.Flags().StringVar(&service, "release", "", "say what a release of this service would do")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if service != "" {
+			return c.planRelease(cmd, service, args, *out)
+		}
 		req, err := planRequest(args)
 		if err != nil {
 			return fmt.Errorf("plan: %w", err)
@@ -33,6 +42,26 @@ with FILE about that one, as if it were the daemon's.`,
 		return c.showPlan(*out, plan, "no changes")
 	}
 	return cmd
+}
+
+func (c *cli) planRelease(cmd *cobra.Command, service string, files []string, f format) error {
+	if len(files) > 0 {
+		return exitError{exitUsage, fmt.Errorf("plan: %s: a release is of what is staged, and not of a file", files[0])}
+	}
+	plan, err := c.client().PlanRelease(cmd.Context(), api.ReleasesRequest{Service: service})
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	return c.show(f, plan, func(w io.Writer) {
+		fmt.Fprintf(w, "strategy %s\n", plan.Strategy)
+		printVerification(w, plan.Verification)
+		for i, step := range plan.Steps {
+			fmt.Fprintf(w, "%d. %s\t%s\n", i+1, step.State, step.What)
+			for _, hook := range step.Hooks {
+				fmt.Fprintf(w, "\thook %s\n", hook)
+			}
+		}
+	})
 }
 
 func planRequest(args []string) (api.PlanRequest, error) {

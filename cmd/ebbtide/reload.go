@@ -4,9 +4,12 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ebbtide/ebbtide/internal/api"
 )
 
 func (c *cli) reload() *cobra.Command {
+	var req api.ReloadRequest
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Apply the configuration file",
@@ -16,8 +19,9 @@ written. No session in progress is cut: what is removed drains.`,
 		Args:    cobra.NoArgs,
 	}
 	out := outputFlag(cmd)
+	changeFlags(cmd, &req.Act)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		plan, err := c.client().Reload(cmd.Context())
+		plan, err := c.client().Reload(cmd.Context(), req)
 		if err != nil {
 			return fmt.Errorf("reload: %w", err)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ const (
 type cli struct {
 	env
 	socket string
+	server api.Server // of the URL "": the socket is asked
 }
 
 // run is the whole program: it gives the exit code.
@@ -34,12 +36,11 @@ func run(ctx context.Context, e env, args []string) int {
 	if !begun {
 		err = exitError{exitUsage, err}
 	}
-	fmt.Fprintf(e.stderr, "ebbtide: %v\n", err)
-	code := exitCode(err)
-	if code == exitUsage {
-		fmt.Fprintf(e.stderr, "See '%s --help'.\n", cmd.CommandPath())
+	fmt.Fprintf(e.stderr, "%s %v\n", e.paintError("ebbtide:"), err)
+	if next := nextStep(err, cmd.CommandPath()); next != "" {
+		fmt.Fprintln(e.stderr, next)
 	}
-	return code
+	return exitCode(err)
 }
 
 // newRoot has a line a verb.
@@ -51,21 +52,39 @@ func newRoot(e env) *cobra.Command {
 		Long: `ebbtide moves a service from one colour to the other: new sessions go to the new one, sessions in progress stay
 where they are until they end by themselves, and the daemon knows from the kernel when the old colour is empty.
 
+'ebbtide completion' has a script for each shell, which offers the services, colours and generations that there are.
+Output is coloured on terminals only, and not where NO_COLOR is set.
+
 ` + exitCodesHelp(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return exitError{exitUsage, fmt.Errorf("a verb is missing")}
+		Args:          cobra.ArbitraryArgs, // so that RunE hears of what is no verb
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return suggestVerb(cmd, args[0])
+			}
+			return exitError{exitUsage, errors.New("a verb is missing")}
 		},
 	}
+	root.SetFlagErrorFunc(suggestFlag)
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	root.PersistentFlags().StringVar(&c.socket, "socket", c.socketDefault(), "the daemon's unix socket, also $"+socketEnv)
+	c.serverFlags(root)
 	root.AddCommand(
-		c.check(), c.daemon(), c.detach(), c.drain(), c.flip(), c.flows(),
-		c.plan(), c.reload(), c.rollback(), c.status(), c.version(),
+		c.backend(), c.check(), c.closeService(), c.daemon(), c.detach(), c.doctor(), c.drain(), c.drops(),
+		c.events(), c.evict(), c.explain(), c.flip(), c.flows(), c.gates(), c.health(), c.history(), c.journal(),
+		c.lock(), c.man(), c.occupancy(), c.openService(), c.plan(), c.probeNet(), c.rehearse(), c.release(),
+		c.reload(), c.report(), c.rollback(), c.schedule(), c.share(), c.stage(), c.status(), c.supportBundle(),
+		c.testers(), c.token(), c.top(), c.trace(), c.unlock(), c.verify(), c.version(), c.web(),
 	)
 	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			cmd.Example = completionExample
+		}
+	}
+	c.complete(root.Commands())
 	return root
 }
 
@@ -76,4 +95,9 @@ func (c *cli) socketDefault() string {
 	return defaultSocket
 }
 
-func (c *cli) client() *api.Client { return api.New(c.socket) }
+func (c *cli) client() *api.Client {
+	if c.server.URL != "" {
+		return api.NewRemote(c.server)
+	}
+	return api.New(c.socket)
+}

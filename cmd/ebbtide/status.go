@@ -14,9 +14,9 @@ func (c *cli) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show services, generations, backends and the flow table",
-		Long: `Show what this host does: which generation of each service is live, which drain and what they have left, where the
-players come in, the backends and their next hops, the interfaces, who holds each VIP, how full the flow table is, and
-what was dropped, by reason.
+		Long: `Show what this host does: which generation of each service is live, which drain and what they have left, what a
+candidate gets, where the players come in, the backends and their next hops, the interfaces, who holds each VIP, how full the flow table is, and
+what was dropped, by reason; drops says more of that.
 
 Sessions are those of the last sweep; all other counts are of this moment.`,
 		Example: `  ebbtide status
@@ -47,11 +47,11 @@ func (c *cli) printStatus(s api.Status) error {
 	}
 	for _, service := range s.Services {
 		if service.Problem != "" {
-			fmt.Fprintf(c.stdout, "problem: service %s: %s\n", service.Name, service.Problem)
+			fmt.Fprintf(c.stdout, "%s service %s: %s\n", c.paint(red, "problem:"), service.Name, service.Problem)
 		}
 	}
 	for _, section := range []func(io.Writer, api.Status){
-		printGenerations, printListeners, printBackends, printInterfaces, printVIPs, printTables, printReasons,
+		printGenerations, printCanaries, printUnderWay, printLocks, printSchedule, printClosings, printListeners, printBackends, printOccupancy, printInterfaces, printVIPs, printTables, printReasons,
 	} {
 		w := newTable(c.stdout)
 		section(w, s)

@@ -6,19 +6,20 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
 )
 
 func printGenerations(w io.Writer, s api.Status) {
 	fmt.Fprintln(w)
-	fmt.Fprintln(w, "SERVICE\tGENERATION\tCOLOUR\tVERSION\tSTATE\tHALF-OPEN\tYOUNG\tESTABLISHED\tCLOSING\tNEW\tAFTER FLIP\tORPHANS\tREOPENED\tUNPINNED")
+	fmt.Fprintln(w, "SERVICE\tGENERATION\tCOLOUR\tVERSION\tSTATE\tHALF-OPEN\tYOUNG\tESTABLISHED\tCLOSING\tLINGERING\tEVICTING\tNEW\tAFTER FLIP\tORPHANS\tREOPENED\tREJOINED\tMOVED\tUNPINNED")
 	for _, service := range s.Services {
 		for _, g := range service.Generations {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\n",
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%d\t%d\n",
 				service.Name, g.Number, orDash(g.Colour), g.Version, g.State,
-				g.Sessions.HalfOpen, g.Sessions.Young, g.Sessions.Established, g.Sessions.Closing,
-				g.New, afterFlip(g), g.Orphans, g.Reopened, g.Unpinned)
+				g.Sessions.HalfOpen, g.Sessions.Young, g.Sessions.Established, g.Sessions.Closing, g.Sessions.Lingering, g.Sessions.Evicting,
+				g.New, afterFlip(g), g.Orphans, g.Reopened, g.Rejoined, g.Moved, g.Unpinned)
 			if g.Reason != "" {
 				fmt.Fprintf(w, "\t\t\t\t%s\n", g.Reason)
 			}
@@ -34,6 +35,24 @@ func afterFlip(g api.Generation) string {
 	return fmt.Sprint(g.NewSinceFlip)
 }
 
+// printCanaries prints nothing where nothing has clients or testers of its own.
+func printCanaries(w io.Writer, s api.Status) {
+	header := "\nSERVICE\tCANDIDATE\tSHARE\tREALISED\tNEW ON CANDIDATE\tNEW ON LIVE\tSINCE\tTESTERS\n"
+	for _, service := range s.Services {
+		c := service.Canary
+		if c == nil || c.Since == nil && c.Testers == 0 {
+			continue
+		}
+		since := "-"
+		if c.Since != nil {
+			since = c.Since.UTC().Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "%s%s\t%d\t%s\t%s\t%d\t%d\t%s\t%d\n", header, service.Name, c.Candidate.Number,
+			api.Percent(c.TenThousandths), realised(*c), c.NewOnCandidate, c.NewOnLive, since, c.Testers)
+		header = ""
+	}
+}
+
 func printListeners(w io.Writer, s api.Status) {
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "SERVICE\tVIP\tPROTOCOL\tPORTS\tFORWARDING\tSESSIONS")
@@ -46,15 +65,31 @@ func printListeners(w io.Writer, s api.Status) {
 
 func printBackends(w io.Writer, s api.Status) {
 	fmt.Fprintln(w)
-	fmt.Fprintln(w, "SERVICE\tGENERATION\tBACKEND\tPORT\tWEIGHT\tSTATE\tSESSIONS\tNEXT HOP")
+	fmt.Fprintln(w, "SERVICE\tGENERATION\tBACKEND\tPORT\tWEIGHT\tSTATE\tSESSIONS\tPACKETS\tBYTES\tNEXT HOP")
 	for _, service := range s.Services {
 		for _, g := range service.Generations {
 			for _, b := range g.Backends {
-				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%d\t%s\t%d\t%s\n", service.Name, g.Number, strings.Join(b.Addresses, ","),
-					port(b.Port), b.Weight, b.State, b.Sessions, nextHops(b.NextHops))
+				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%d\t%s\t%d\t%s\t%s\t%s\n", service.Name, g.Number, strings.Join(b.Addresses, ","),
+					port(b.Port), b.Weight, standing(b), b.Sessions, ifCounted(b, b.Packets), ifCounted(b, b.Bytes), nextHops(b.NextHops))
 			}
 		}
 	}
+}
+
+// standing is a backend's state, and what its health check has found when it is sick.
+func standing(b api.Backend) string {
+	if b.Health != nil && !b.Health.Well {
+		return b.State + " (sick: " + b.Health.Sick + ")"
+	}
+	return b.State
+}
+
+// ifCounted is a count of a backend that counts by itself.
+func ifCounted(b api.Backend, n uint64) string {
+	if !b.Counted {
+		return "-"
+	}
+	return fmt.Sprint(n)
 }
 
 // port of a backend: it has its own, or its listener's.

@@ -20,21 +20,21 @@ const quiet = 5 * time.Second
 type tide struct {
 	c       *cli
 	format  format
-	last    map[uint32]api.DrainProgress // by generation
-	printed map[uint32]time.Time
+	last    map[string]api.DrainProgress // by service and generation
+	printed map[string]time.Time
 	open    bool // the cursor is on the live line
 	done    bool
 }
 
 func newTide(c *cli, f format) *tide {
-	return &tide{c: c, format: f, last: map[uint32]api.DrainProgress{}, printed: map[uint32]time.Time{}}
+	return &tide{c: c, format: f, last: map[string]api.DrainProgress{}, printed: map[string]time.Time{}}
 }
 
 // see takes the next progress.
 func (t *tide) see(p api.DrainProgress) error {
-	number := p.Generation.Number
-	before, known := t.last[number]
-	t.last[number] = p
+	which := fmt.Sprintf("%s %010d", p.Service, p.Generation.Number) // in the order of both
+	before, known := t.last[which]
+	t.last[which] = p
 	t.done = p.Done
 	if t.format != asTable {
 		return t.c.emit(t.format, p)
@@ -43,10 +43,10 @@ func (t *tide) see(p api.DrainProgress) error {
 		return t.live(p)
 	}
 	now := t.c.now()
-	if known && before.State == p.State && now.Sub(t.printed[number]) < quiet {
+	if known && before.State == p.State && now.Sub(t.printed[which]) < quiet {
 		return nil
 	}
-	t.printed[number] = now
+	t.printed[which] = now
 	_, err := fmt.Fprintln(t.c.stdout, progressLine(p, now))
 	return err
 }
@@ -59,8 +59,19 @@ func (t *tide) live(p api.DrainProgress) error {
 	if !t.open {
 		line = "\r%s\x1b[K\n"
 	}
-	_, err := fmt.Fprintf(t.c.stdout, line, progressLine(p, t.c.now()))
+	_, err := fmt.Fprintf(t.c.stdout, line, t.c.paint(mood(p), progressLine(p, t.c.now())))
 	return err
+}
+
+// mood is the colour of a progress: what wants a look is red.
+func mood(p api.DrainProgress) string {
+	switch {
+	case p.State == api.StateDrained:
+		return green
+	case p.State == api.StateInconclusive || p.State == api.StateEnded || p.Verdict == api.VerdictStuck || p.NewSinceFlip > 0:
+		return red
+	}
+	return ""
 }
 
 // end leaves the live line.
@@ -72,8 +83,8 @@ func (t *tide) end() {
 
 // doubt is an error when a generation is inconclusive.
 func (t *tide) doubt() error {
-	for _, number := range slices.Sorted(maps.Keys(t.last)) {
-		if p := t.last[number]; p.State == api.StateInconclusive {
+	for _, which := range slices.Sorted(maps.Keys(t.last)) {
+		if p := t.last[which]; p.State == api.StateInconclusive {
 			return fmt.Errorf("%s: inconclusive: %s", nameOf(p.Generation), p.Reason)
 		}
 	}
@@ -83,8 +94,8 @@ func (t *tide) doubt() error {
 // verdict is nil only when everything that was watched is drained.
 func (t *tide) verdict() error {
 	var left error
-	for _, number := range slices.Sorted(maps.Keys(t.last)) {
-		switch p := t.last[number]; p.State {
+	for _, which := range slices.Sorted(maps.Keys(t.last)) {
+		switch p := t.last[which]; p.State {
 		case api.StateDrained, api.StateInconclusive:
 		case api.StateEnded:
 			return exitError{exitEnded, fmt.Errorf("%s: the drain was ended by a %s", nameOf(p.Generation), p.EndedBy)}
@@ -112,7 +123,11 @@ func progressLine(p api.DrainProgress, now time.Time) string {
 	case api.StateInconclusive:
 		fmt.Fprintf(&b, "inconclusive with %d left: %s", p.Left.Total, p.Reason)
 	default:
-		fmt.Fprintf(&b, "%d left, %s", p.Left.Total, estimate(p, now))
+		fmt.Fprintf(&b, "%d left%s, ", p.Left.Total, lingering(p.Left))
+		if p.Left.Evicting > 0 {
+			fmt.Fprintf(&b, "%d of them evicting, ", p.Left.Evicting)
+		}
+		b.WriteString(estimate(p, now))
 	}
 	if p.NewSinceFlip > 0 && p.State != api.StateDrained {
 		fmt.Fprintf(&b, ", %d new since the flip", p.NewSinceFlip)
@@ -123,10 +138,43 @@ func progressLine(p api.DrainProgress, now time.Time) string {
 	return b.String()
 }
 
+// lingering tells of the clients whose flows have ended, and who may come back yet.
+func lingering(s api.Sessions) string {
+	if s.Lingering == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d lingering)", s.Lingering)
+}
+
 func estimate(p api.DrainProgress, now time.Time) string {
 	rate := fmt.Sprintf("%.1f/s leave", p.RatePerSecond)
-	if p.EmptyAt == nil {
+	switch {
+	case p.Verdict == api.VerdictStuck || p.Verdict == api.VerdictDeadline:
+		return fmt.Sprintf("%s, %s: %s", rate, p.Verdict, p.Evidence)
+	case p.Forecast != nil:
+		return rate + ", " + foretold(*p.Forecast, now)
+	case p.EmptyAt == nil:
 		return rate
 	}
 	return fmt.Sprintf("%s, empty in %s", rate, max(0, p.EmptyAt.Sub(now)).Round(time.Second))
+}
+
+// foretold is a forecast in the time of where the asker is.
+func foretold(f api.DrainForecast, now time.Time) string {
+	layout := "15:04:05"
+	switch far := f.High.Sub(now); {
+	case far > 20*time.Hour:
+		layout = "2 Jan 15:04"
+	case far > 10*time.Minute:
+		layout = "15:04"
+	}
+	at := func(t time.Time) string { return t.In(now.Location()).Format(layout) }
+	s := fmt.Sprintf("empty at about %s (%s to %s)", at(f.Median), at(f.Low), at(f.High))
+	if f.Extrapolated {
+		s += ", beyond the longest that has ended"
+	}
+	if f.OlderThan99 > 0 {
+		s += fmt.Sprintf(", %d older than 99%% of all", f.OlderThan99)
+	}
+	return s
 }

@@ -16,6 +16,11 @@ const (
 	NotFound    Code = "not_found"   // it names what does not exist
 	Failed      Code = "failed"      // it was tried
 	Unavailable Code = "unavailable" // the daemon is starting, importing or stopping
+
+	// Over the network only.
+	Unauthenticated Code = "unauthenticated" // whoever asks has not proved who he is
+	Forbidden       Code = "forbidden"       // his role, or his services, don't let him
+	TooMany         Code = "too_many"        // requests: ask again later
 )
 
 // Error is what a verb ends with when it does not succeed.
@@ -52,6 +57,12 @@ func (c Code) status() int {
 		return http.StatusNotFound
 	case Unavailable:
 		return http.StatusServiceUnavailable
+	case Unauthenticated:
+		return http.StatusUnauthorized
+	case Forbidden:
+		return http.StatusForbidden
+	case TooMany:
+		return http.StatusTooManyRequests
 	}
 	return http.StatusInternalServerError
 }

@@ -1,27 +1,49 @@
 package api
 
 // FlipRequest asks for a flip of Service. To is the colour that shall be live,
-// "" for the other one. Force flips to a pool without a usable backend, too.
+// "" for the other one. Force flips to a pool without a usable backend, or
+// without room, too,
+// and Alone a service whose group stays where it is.
 type FlipRequest struct {
+	Act
 	Service string `json:"service"`
 	To      string `json:"to,omitempty"`
 	Force   bool   `json:"force,omitempty"`
+	Alone   bool   `json:"alone,omitempty"`
 }
 
 func (r FlipRequest) validate() error {
-	switch r.To {
-	case "", "blue", "green":
-		return needService(r.Service)
+	if err := r.Act.validate(); err != nil {
+		return err
 	}
-	return Errorf(Usage, "colour %q: want blue or green", r.To)
+	if err := colourOrNone(r.To); err != nil {
+		return err
+	}
+	return needService(r.Service)
 }
 
-// RollbackRequest asks for a rollback of Service.
+func colourOrNone(to string) error {
+	switch to {
+	case "", "blue", "green":
+		return nil
+	}
+	return Errorf(Usage, "colour %q: want blue or green", to)
+}
+
+// RollbackRequest asks for a rollback of Service; with Alone also when its
+// group stays where it is.
 type RollbackRequest struct {
+	Act
 	Service string `json:"service"`
+	Alone   bool   `json:"alone,omitempty"`
 }
 
-func (r RollbackRequest) validate() error { return needService(r.Service) }
+func (r RollbackRequest) validate() error {
+	if err := r.Act.validate(); err != nil {
+		return err
+	}
+	return needService(r.Service)
+}
 
 // FlipResult is what a flip did, and the proof, read back after the barrier.
 type FlipResult struct {

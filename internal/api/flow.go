@@ -39,7 +39,9 @@ func (f FlowFilter) validate() error {
 }
 
 // FlowStates are the states of a [Flow], in the order of a flow's life.
-func FlowStates() []string { return []string{"half-open", "young", "established", "closing"} }
+func FlowStates() []string {
+	return []string{"half-open", "young", "established", "closing", "evicting"}
+}
 
 // Flow is one flow entry. Times are whole seconds.
 type Flow struct {

@@ -7,7 +7,22 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"time"
+)
+
+// endpoint is a verb: what handles it, and what goes in and out, from which the API's description is written.
+type endpoint struct {
+	handler
+	request, answer reflect.Type
+	media           string // of the answer
+}
+
+// The media types of answers.
+const (
+	oneDocument   = "application/json"
+	documentLines = "application/x-ndjson" // a document a line
+	eventStream   = "text/event-stream"
 )
 
 // handler ends with an error that has not been sent yet, or nil.
@@ -15,9 +30,14 @@ type handler func(http.ResponseWriter, *http.Request) error
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := h(w, r); err != nil {
-		e := asError(err)
-		_ = writeJSON(r.Context(), w, e.Code.status(), e)
+		WriteError(r.Context(), w, err)
 	}
+}
+
+// WriteError answers a request that came to nothing.
+func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
+	e := asError(err)
+	_ = writeJSON(ctx, w, e.Code.status(), e)
 }
 
 // request is what the server accepts: it can say whether it makes sense.
@@ -29,18 +49,20 @@ type nothing struct{}
 func (nothing) validate() error { return nil }
 
 // answer is the handler of a verb with one answer.
-func answer[Req request, Res any](do func(context.Context, Req) (Res, error)) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		req, err := decode[Req](w, r)
+func answer[Req request, Res any](do func(context.Context, Req) (Res, error)) endpoint {
+	_, narrows := any(*new(Res)).(narrower)
+	handle := func(w http.ResponseWriter, r *http.Request) error {
+		req, err := decode[Req](w, r, narrows)
 		if err != nil {
 			return err
 		}
-		res, err := do(r.Context(), req)
+		res, err := once(r, req, func(ctx context.Context) (any, error) { return do(ctx, req) })
 		if err != nil {
 			return err
 		}
-		return writeJSON(r.Context(), w, http.StatusOK, res)
+		return writeJSON(r.Context(), w, http.StatusOK, narrowed(r.Context(), res))
 	}
+	return endpoint{handle, reflect.TypeFor[Req](), reflect.TypeFor[Res](), oneDocument}
 }
 
 // plain is for verbs that need no request.
@@ -53,8 +75,8 @@ func lasting[Req, Res any](do func(context.Context, Req) (Res, error)) func(cont
 	return func(ctx context.Context, req Req) (Res, error) { return do(context.WithoutCancel(ctx), req) }
 }
 
-// decode reads and checks a request. One without a body is the zero Req.
-func decode[Req request](w http.ResponseWriter, r *http.Request) (Req, error) {
+// decode reads and checks a request. One without a body is the zero Req. An answer that narrows has something for everybody.
+func decode[Req request](w http.ResponseWriter, r *http.Request, narrows bool) (Req, error) {
 	var req Req
 	ctl := http.NewResponseController(w)
 	if err := ctl.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
@@ -72,7 +94,15 @@ func decode[Req request](w http.ResponseWriter, r *http.Request) (Req, error) {
 	if err := ctl.SetReadDeadline(time.Time{}); err != nil {
 		return req, fmt.Errorf("read the request: %w", err)
 	}
-	return req, req.validate()
+	if a, ok := any(&req).(acting); ok {
+		if err := a.act().keyFrom(r.Header); err != nil {
+			return req, err
+		}
+	}
+	if err := req.validate(); err != nil {
+		return req, err
+	}
+	return req, mayAsk(r.Context(), req, narrows)
 }
 
 // writeJSON gives an error only while nothing is sent. A client that goes away
@@ -82,7 +112,7 @@ func writeJSON(ctx context.Context, w http.ResponseWriter, status int, v any) er
 	if err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", oneDocument)
 	w.WriteHeader(status)
 	_, _ = patient{ctx, w}.Write(append(data, '\n'))
 	return nil

@@ -86,7 +86,7 @@ func TestARequestThatMakesNoSenseNeverReachesTheController(t *testing.T) {
 		{"two documents", "POST", "/v1/flip", `{"service":"world"}{}`, 400,
 			`{"code":"usage","error":"read the request: something follows its end"}`},
 		{"a state that is none", "POST", "/v1/flows", `{"state":"asleep"}`, 400,
-			`{"code":"usage","error":"state \"asleep\": want half-open, young, established, closing"}`},
+			`{"code":"usage","error":"state \"asleep\": want half-open, young, established, closing, evicting"}`},
 		{"a client that is none", "POST", "/v1/flows", `{"client":"10.0.0.0/33"}`, 400,
 			`{"code":"usage","error":"client \"10.0.0.0/33\": want an address or a prefix such as 198.51.100.0/24"}`},
 		{"a configuration without a name", "POST", "/v1/plan", `{"config":"YQ=="}`, 400, `{"code":"usage","error":"name: missing"}`},
@@ -132,7 +132,7 @@ func TestAChangeFinishesWhenTheDaemonStops(t *testing.T) {
 	begun := make(chan struct{})
 	stopping := make(chan struct{})
 	socket, stop := apitest.Serve(t, &apitest.Fake{
-		OnDetach: func(context.Context) error {
+		OnDetach: func(context.Context, api.DetachRequest) error {
 			close(begun)
 			<-stopping
 			return nil
@@ -143,7 +143,7 @@ func TestAChangeFinishesWhenTheDaemonStops(t *testing.T) {
 		go stop()
 		close(stopping)
 	}()
-	if err := api.New(socket).Detach(t.Context()); err != nil {
+	if err := api.New(socket).Detach(t.Context(), api.DetachRequest{}); err != nil {
 		t.Errorf("got %v, want the answer", err)
 	}
 }
@@ -157,7 +157,7 @@ func TestEveryVerbBringsItsRequestAndItsAnswer(t *testing.T) {
 		OnPlan: func(_ context.Context, req api.PlanRequest) (api.Plan, error) {
 			return api.Plan{Changes: []api.Change{{Service: req.Name, What: string(req.Config)}}}, nil
 		},
-		OnReload: func(context.Context) (api.Plan, error) { return api.Plan{}, nil },
+		OnReload: func(context.Context, api.ReloadRequest) (api.Plan, error) { return api.Plan{}, nil },
 	})
 	client := api.New(socket)
 	defer client.Close()
@@ -171,7 +171,7 @@ func TestEveryVerbBringsItsRequestAndItsAnswer(t *testing.T) {
 	if p, err := client.Plan(t.Context(), api.PlanRequest{Name: "f", Config: []byte(big)}); err != nil || p.Changes[0] != (api.Change{Service: "f", What: big}) {
 		t.Errorf("plan: %v", err)
 	}
-	if p, err := client.Reload(t.Context()); err != nil || p.Changes == nil || len(p.Changes) != 0 {
+	if p, err := client.Reload(t.Context(), api.ReloadRequest{}); err != nil || p.Changes == nil || len(p.Changes) != 0 {
 		t.Errorf("reload: %+v, %v", p, err)
 	}
 }

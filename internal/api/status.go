@@ -14,11 +14,12 @@ type Status struct {
 	Tables       []Table     `json:"tables"`
 	VIPs         []VIP       `json:"vips"`
 	Services     []Service   `json:"services"`
+	Schedule     []Scheduled `json:"schedule,omitempty"` // what shall be done later, and what became of the last ones
 	LastSweep    time.Time   `json:"last_sweep"`
 	SweepSeconds float64     `json:"sweep_seconds"`
 	Upgrade      string      `json:"upgrade"` // what is being imported, "" for nothing
 	// Reasons counts packets that were dropped, drop_…, and events that are worth a look, event_…, since the program
-	// was loaded; those that never were are left out. docs/architecture.md explains each.
+	// was loaded; those that never were are left out. Drops explains each.
 	Reasons map[string]uint64 `json:"reasons"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"time"
 )
 
@@ -17,20 +18,31 @@ const (
 )
 
 // stream is the handler of a verb that yields many items.
-func stream[Req request, Item any](do func(context.Context, Req, func(Item) error) error, flush flushing) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		req, err := decode[Req](w, r)
+func stream[Req request, Item any](do func(context.Context, Req, func(Item) error) error, flush flushing) endpoint {
+	handle := func(w http.ResponseWriter, r *http.Request) error {
+		req, err := decode[Req](w, r, false)
 		if err != nil {
 			return err
 		}
 		out := newLines(r.Context(), w, flush)
 		defer context.AfterFunc(r.Context(), out.hurry)()
-		err = do(r.Context(), req, func(item Item) error { return out.send(item) })
+		sent := false
+		last, err := once(r, req, func(ctx context.Context) (last any, err error) {
+			err = do(ctx, req, func(item Item) error {
+				last, sent = item, true
+				return out.send(item)
+			})
+			return last, err
+		})
+		if err == nil && last != nil && !sent { // the end of what was done before
+			err = out.send(last)
+		}
 		if err != nil && context.Cause(r.Context()) != nil {
 			err = context.Cause(r.Context())
 		}
 		return out.end(err)
 	}
+	return endpoint{handle, reflect.TypeFor[Req](), reflect.TypeFor[Item](), documentLines}
 }
 
 // lines writes one JSON document a line. The header leaves with the first, so
@@ -45,9 +57,11 @@ type lines struct {
 }
 
 func newLines(ctx context.Context, w http.ResponseWriter, flush flushing) *lines {
-	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Content-Type", documentLines)
 	buf := bufio.NewWriterSize(patient{ctx, w}, 32<<10)
-	return &lines{ctx: ctx, http: http.NewResponseController(w), buf: buf, enc: json.NewEncoder(buf), flush: flush}
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false) // clients may print a line as it is
+	return &lines{ctx: ctx, http: http.NewResponseController(w), buf: buf, enc: enc, flush: flush}
 }
 
 // hurry is for the end of the context: a write that waits for a client which

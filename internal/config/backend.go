@@ -12,11 +12,15 @@ const (
 	DefaultWeight = 1
 )
 
+// MaxCapacity is the most sessions that a backend may be said to hold.
+const MaxCapacity = 100_000_000
+
 // Backend is one real server of a pool.
 type Backend struct {
 	Addresses []netip.Addr // one, or the IPv4 and then the IPv6 one
 	Port      uint16       // 0: the listener's
 	Weight    uint32       // 0: no new sessions
+	Capacity  uint32       // sessions that it holds; 0: not said
 }
 
 // Addr4 gives the IPv4 address, or the invalid zero address.
@@ -32,6 +36,18 @@ func (b Backend) AddrFor(vip netip.Addr) netip.Addr {
 		return b.Addr4()
 	}
 	return b.Addr6()
+}
+
+// Outer gives the address to which ipip carries packets for vip: that of the
+// same family, and for an IPv4 VIP else the IPv6 one.
+func (b Backend) Outer(vip netip.Addr) netip.Addr {
+	if addr := b.AddrFor(vip); addr.IsValid() {
+		return addr
+	}
+	if vip.Is4() {
+		return b.Addr6()
+	}
+	return netip.Addr{}
 }
 
 func (b Backend) first(is func(netip.Addr) bool) netip.Addr {
@@ -60,7 +76,7 @@ func (b *placedBackend) duplicate(before *placedBackend, rule string) {
 
 func (v value) backend() (placedBackend, bool) {
 	b := placedBackend{at: v, Backend: Backend{Weight: DefaultWeight}}
-	fields, ok := v.mapping("address", "port", "weight")
+	fields, ok := v.mapping("address", "port", "weight", "capacity")
 	if !ok {
 		return b, false
 	}
@@ -71,6 +87,10 @@ func (v value) backend() (placedBackend, bool) {
 	}
 	if weight, ok := fields.get("weight"); ok {
 		b.Weight, ok = weight.number(0, MaxWeight)
+		sound = sound && ok
+	}
+	if capacity, ok := fields.get("capacity"); ok {
+		b.Capacity, ok = capacity.number(1, MaxCapacity)
 		sound = sound && ok
 	}
 	if port, ok := fields.get("port"); ok {

@@ -9,9 +9,13 @@ func (d *decoder) check(services []placedService) {
 		s := &services[i]
 		s.checkVersions()
 		s.checkFamilies()
-		if s.forwarding == DSR {
-			s.checkDSRPorts()
-			s.checkDSRDuplicates()
+		s.checkTesters()
+		if s.forwarding == DSR || s.forwarding == IPIP {
+			s.checkKeptPorts()
+			s.checkDuplicates()
+		}
+		if s.forwarding == IPIP {
+			d.checkOuterSource(s)
 		}
 	}
 	d.checkReplySockets(services)

@@ -6,9 +6,12 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"slices"
 )
 
 // What one file may hold. Backend ids have to fit over all generations, those
@@ -17,6 +20,7 @@ const (
 	MaxServices  = 1_000
 	MaxListeners = 10_000
 	MaxBackends  = 65_000
+	MaxTesters   = 65_536 // of all services
 
 	// MaxListenerPorts bounds the ports of all listeners, each port of a
 	// range counted. MaxReplySockets bounds the nat sockets by which replies
@@ -33,6 +37,9 @@ const (
 	DefaultMaxFlows = 1_000_000
 )
 
+// MaxAnswers is the most answers of each kind a second that a file may ask for.
+const MaxAnswers = 1_000_000
+
 // maxFileSize is far over what the largest allowed configuration needs.
 const maxFileSize = 32 << 20
 
@@ -42,7 +49,15 @@ type Config struct {
 	MaxFlows     uint32
 	VIPAddresses VIPAddresses
 	XDPMode      XDPMode
-	Services     []Service // sorted by name
+	OuterSource  OuterSource
+	Echo         bool   // echo requests to VIPs are answered
+	Answers      uint32 // of each kind (echo, "too big", RST) a second; 0: not said
+	Traces       Traces
+	Freeze       []Freeze
+	API          *API           // nil: it answers on its socket only
+	Web          netip.AddrPort // where the web page is served; the zero value: nowhere
+	Services     []Service      // sorted by name
+	Staged       []Staged       // pools of Services that are not the file's
 
 	file  string
 	lines map[string]int
@@ -78,12 +93,11 @@ func Parse(name string, data []byte) (*Config, error) {
 
 // Service returns the service called name.
 func (c *Config) Service(name string) (Service, bool) {
-	for _, s := range c.Services {
-		if s.Name == name {
-			return s, true
-		}
+	at, found := slices.BinarySearchFunc(c.Services, name, func(s Service, name string) int { return cmp.Compare(s.Name, name) })
+	if !found {
+		return Service{}, false
 	}
-	return Service{}, false
+	return c.Services[at], true
 }
 
 // Mistake is an error about field of this configuration, for a rule that the
@@ -102,10 +116,11 @@ func (d *decoder) config(root value) *Config {
 		MaxFlows:     DefaultMaxFlows,
 		VIPAddresses: VIPAddressesHost,
 		XDPMode:      XDPNative,
+		Echo:         true,
 		file:         d.file,
 		lines:        d.lines,
 	}
-	fields, ok := root.mapping("interfaces", "max_flows", "vip_addresses", "xdp", "services")
+	fields, ok := root.mapping("interfaces", "max_flows", "vip_addresses", "xdp", "ipip", "echo", "answers", "traces", "freeze", "api", "web", "services")
 	if !ok {
 		return cfg
 	}
@@ -121,8 +136,30 @@ func (d *decoder) config(root value) *Config {
 	if v, ok := fields.get("xdp"); ok {
 		cfg.XDPMode, _ = oneOf(v, XDPNative, XDPGeneric)
 	}
+	if v, ok := fields.get("ipip"); ok {
+		cfg.OuterSource = v.ipip()
+	}
+	if v, ok := fields.get("echo"); ok {
+		cfg.Echo = v.yesOrNo()
+	}
+	if v, ok := fields.get("answers"); ok {
+		cfg.Answers, _ = v.number(1, MaxAnswers)
+	}
+	if v, ok := fields.get("traces"); ok {
+		cfg.Traces = v.traces()
+	}
+	if v, ok := fields.get("web"); ok {
+		cfg.Web = v.web()
+	}
 	if v, ok := fields.need("services"); ok {
 		cfg.Services = v.services()
+	}
+	if v, ok := fields.get("freeze"); ok {
+		cfg.Freeze = checkFreezes(v.freezes(), cfg.Services)
+	}
+	if v, ok := fields.get("api"); ok {
+		v.remember()
+		cfg.API = v.api(cfg.Services)
 	}
 	return cfg
 }

@@ -55,20 +55,22 @@ func mustParse(tb testing.TB, text string) *Config {
 }
 
 func TestASoundFileIsReadWithItsDefaults(t *testing.T) {
-	got := mustParse(t, sound)
+	got := mustParse(t, strings.Replace(sound, "  lobby:", "    mss: auto\n    on_backend_loss: move\n  lobby:", 1))
 	timeouts := DefaultTimeouts()
 	timeouts.TCP, timeouts.UDP = time.Hour, 90*time.Second
 	want := &Config{
-		Interfaces: []string{"eth0"}, MaxFlows: 1_000_000, VIPAddresses: VIPAddressesHost, XDPMode: XDPNative,
+		Interfaces: []string{"eth0"}, MaxFlows: 1_000_000, VIPAddresses: VIPAddressesHost, XDPMode: XDPNative, Echo: true,
 		Services: []Service{
 			{
-				Name: "lobby", Forwarding: NAT, Timeouts: DefaultTimeouts(),
+				Name: "lobby", Forwarding: NAT, Affinity: AffinityFlow, Timeouts: DefaultTimeouts(), MSS: MSSKeep, OnBackendLoss: LossKeep,
+				Strategy: Session, Release: defaultRelease(Session),
 				Listeners: []Listener{{ip("203.0.113.11"), TCP, 443, 443}},
 				Pools: map[Colour]Pool{Blue: {"v7", []Backend{
-					{[]netip.Addr{ip("10.0.2.1")}, 8443, 1}, {[]netip.Addr{ip("10.0.2.2")}, 0, 1}}}},
+					{[]netip.Addr{ip("10.0.2.1")}, 8443, 1, 0}, {[]netip.Addr{ip("10.0.2.2")}, 0, 1, 0}}}},
 			},
 			{
-				Name: "world", Forwarding: DSR, Timeouts: timeouts,
+				Name: "world", Forwarding: DSR, Affinity: AffinityFlow, Timeouts: timeouts, MSS: MSSAuto, OnBackendLoss: LossMove,
+				Strategy: Session, Release: defaultRelease(Session),
 				Listeners: []Listener{
 					{ip("203.0.113.10"), TCP, 7777, 7777},
 					{ip("203.0.113.10"), UDP, 7777, 7800},
@@ -76,8 +78,8 @@ func TestASoundFileIsReadWithItsDefaults(t *testing.T) {
 				},
 				Pools: map[Colour]Pool{
 					Blue: {"1.9", []Backend{
-						{[]netip.Addr{ip("10.0.0.11")}, 0, 1}, {[]netip.Addr{ip("10.0.0.12"), ip("fd00::12")}, 0, 2}}},
-					Green: {"1.10", []Backend{{[]netip.Addr{ip("10.0.1.11"), ip("fd00:1::11")}, 0, 0}}},
+						{[]netip.Addr{ip("10.0.0.11")}, 0, 1, 0}, {[]netip.Addr{ip("10.0.0.12"), ip("fd00::12")}, 0, 2, 0}}},
+					Green: {"1.10", []Backend{{[]netip.Addr{ip("10.0.1.11"), ip("fd00:1::11")}, 0, 0, 0}}},
 				},
 			},
 		},
@@ -89,9 +91,9 @@ func TestASoundFileIsReadWithItsDefaults(t *testing.T) {
 }
 
 func TestAllKeysOfTheTopAreRead(t *testing.T) {
-	got := mustParse(t, "{interfaces: [eth0, bond0.7], max_flows: 1024, vip_addresses: none, xdp: generic, services: {}}")
+	got := mustParse(t, "{interfaces: [eth0, bond0.7], max_flows: 1024, vip_addresses: none, xdp: generic, echo: false, answers: 500, traces: {otlp: 'http://127.0.0.1:4318/v1/traces'}, services: {}}")
 	if !reflect.DeepEqual(got.Interfaces, []string{"eth0", "bond0.7"}) || got.MaxFlows != 1024 ||
-		got.VIPAddresses != VIPAddressesNone || got.XDPMode != XDPGeneric || len(got.Services) != 0 {
+		got.VIPAddresses != VIPAddressesNone || got.XDPMode != XDPGeneric || got.Echo || got.Answers != 500 || got.Traces.OTLP != "http://127.0.0.1:4318/v1/traces" || len(got.Services) != 0 {
 		t.Fatalf("got %+v", got)
 	}
 }

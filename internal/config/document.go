@@ -19,6 +19,8 @@ type decoder struct {
 	errs      Errors
 	lines     map[string]int // of the fields that Config.Mistake may be asked for
 	listeners int            // read so far
+	outer     OuterSource
+	noOuter   bool // it could not be read
 }
 
 func (d *decoder) fail(line int, field, format string, args ...any) {

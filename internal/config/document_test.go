@@ -25,7 +25,7 @@ func TestAFileThatIsNoConfigurationIsRefused(t *testing.T) {
 		{"a key that is a list", "interfaces:", "? [a]\n: b\ninterfaces:",
 			[]string{"1: want a name as key, got a list"}},
 		{"a key that is not known", "interfaces:", "affinity: client\ninterfaces:",
-			[]string{"1: affinity: unknown key: the keys here are interfaces, max_flows, vip_addresses, xdp, services"}},
+			[]string{"1: affinity: unknown key: the keys here are interfaces, max_flows, vip_addresses, xdp, ipip, echo, answers, traces, freeze, api, web, services"}},
 		{"a key with a slip", "interfaces:", "interface:",
 			[]string{
 				"1: interface: unknown key: did you mean interfaces?",
@@ -35,20 +35,16 @@ func TestAFileThatIsNoConfigurationIsRefused(t *testing.T) {
 			[]string{"2: interfaces: duplicate key, first on line 1"}},
 		{"a merge key", "    forwarding: nat", "    <<: {forwarding: nat}",
 			[]string{
-				`17: services.lobby."<<": unknown key: the keys here are listeners, forwarding, timeouts, pools`,
+				`17: services.lobby."<<": unknown key: the keys here are listeners, forwarding, affinity, timeouts, mss, limits, on_backend_loss, pools, strategy, release, group, health, occupancy`,
 				"23: services.lobby.pools.blue.backends[0].port: 8443 is not the port of services.lobby.listeners[0] (203.0.113.11 tcp 443): dsr does not rewrite ports",
 			}},
-		{"keys of later versions", "    forwarding: nat", "    forwarding: ipip\n    affinity: client\n    strategy: session\n    health: {tcp: 443}\n    release: {}",
+		{"keys of later versions", "    forwarding: nat", "    forwarding: nat\n    affinity: client\n    release: {rehearse: true}",
 			[]string{
-				`17: services.lobby.forwarding: want dsr or nat, got "ipip"`,
-				"18: services.lobby.affinity: unknown key: the keys here are listeners, forwarding, timeouts, pools",
-				"19: services.lobby.strategy: unknown key: the keys here are listeners, forwarding, timeouts, pools",
-				"20: services.lobby.health: unknown key: the keys here are listeners, forwarding, timeouts, pools",
-				"21: services.lobby.release: unknown key: the keys here are listeners, forwarding, timeouts, pools",
+				"19: services.lobby.release.rehearse: unknown key: the keys here are testers, bake, deadline, notice, migrate, steps, batch, busy, window, gates, hooks, probes",
 			}},
 		{"a key that needs quotes", "    forwarding: nat", `    "fast lane": nat`,
 			[]string{
-				`17: services.lobby."fast lane": unknown key: the keys here are listeners, forwarding, timeouts, pools`,
+				`17: services.lobby."fast lane": unknown key: the keys here are listeners, forwarding, affinity, timeouts, mss, limits, on_backend_loss, pools, strategy, release, group, health, occupancy`,
 				"23: services.lobby.pools.blue.backends[0].port: 8443 is not the port of services.lobby.listeners[0] (203.0.113.11 tcp 443): dsr does not rewrite ports",
 			}},
 		{"nothing but interfaces", sound, "interfaces: [eth0]\n",

@@ -10,4 +10,7 @@ const (
 	DSR Forwarding = "dsr"
 	// NAT rewrites the destination; replies come back through this host.
 	NAT Forwarding = "nat"
+	// IPIP puts another IP header before the packet; the backend takes it
+	// off, holds the VIP and answers the client itself.
+	IPIP Forwarding = "ipip"
 )

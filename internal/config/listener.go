@@ -11,14 +11,23 @@ import (
 type Listener struct {
 	VIP         netip.Addr
 	Protocol    Protocol
-	First, Last uint16 // equal for a single port
+	First, Last uint16 // equal for a single port, 0 for all
 }
+
+// allPorts is how the file writes every port that has no listener of its own.
+const allPorts = "all"
+
+// All says whether l is for every port that has no listener of its own.
+func (l Listener) All() bool { return l.First == 0 }
 
 // String gives, for example, "203.0.113.10 udp 7777-7800".
 func (l Listener) String() string { return fmt.Sprintf("%s %s %s", l.VIP, l.Protocol, l.Ports()) }
 
 // Ports gives the port or the range as the file writes it.
 func (l Listener) Ports() string {
+	if l.All() {
+		return allPorts
+	}
 	if l.First == l.Last {
 		return strconv.Itoa(int(l.First))
 	}
@@ -73,18 +82,21 @@ func (v value) listener() (placedListener, bool) {
 	return l, hasVIP && hasProto && hasPort
 }
 
-// portRange reads N or N-M.
+// portRange reads N, N-M or all.
 func (v value) portRange() (first, last uint16, ok bool) {
 	text, ok := v.text()
 	if !ok {
 		return 0, 0, false
+	}
+	if text == allPorts {
+		return 0, 0, true
 	}
 	from, to, ranged := strings.Cut(text, "-")
 	if !ranged {
 		to = from
 	}
 	if !isDecimal(from) || !isDecimal(to) {
-		v.fail("want a port such as 7777 or a range such as 7777-7800, got %s", quote(text))
+		v.fail("want a port such as 7777, a range such as 7777-7800 or all, got %s", quote(text))
 		return 0, 0, false
 	}
 	lo, errLo := strconv.ParseUint(from, 10, 16)

@@ -29,7 +29,8 @@ func checkOverlaps(services []placedService) {
 }
 
 // checkOverlap compares each listener with the one before it in port order
-// that reaches furthest, and reports the later of the two in the file.
+// that reaches furthest, and reports the later of the two in the file. All ports
+// are those without a listener of their own: they overlap each other only.
 func checkOverlap(group []placedListener) {
 	slices.SortStableFunc(group, func(a, b placedListener) int { return cmp.Compare(a.First, b.First) })
 	reach := group[0]

@@ -37,6 +37,8 @@ func TestMistakesOfPoolsAreNamed(t *testing.T) {
 			[]string{`12: services.world.pools.blue.backends[1].weight: want a whole number, got "heavy"`}},
 		{"a weight with a leading zero", "weight: 2}", "weight: 010}",
 			[]string{"12: services.world.pools.blue.backends[1].weight: want a whole number in plain decimal digits, got 010"}},
+		{"a capacity of nothing", "weight: 2}", "capacity: 0}",
+			[]string{"12: services.world.pools.blue.backends[1].capacity: want 1 to 100000000, got 0"}},
 		{"a backend without an address", "{address: 10.0.0.11}", "{weight: 1}",
 			[]string{"12: services.world.pools.blue.backends[0].address: missing"}},
 		{"a backend that is no map", "{address: 10.0.0.11}", "10.0.0.11",

@@ -59,6 +59,7 @@ func (r *drawnReplies) add(socket, listener, backend string) {
 
 type drawnListener struct {
 	name, proto string
+	vip         string // where they share it
 	first, last int
 }
 

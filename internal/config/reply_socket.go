@@ -42,6 +42,7 @@ func (d *decoder) checkReplySockets(services []placedService) {
 			cmp.Compare(a.first, b.first), cmp.Compare(a.order, b.order))
 	})
 	reportSharedSockets(sockets)
+	reportSharedBackends(services, sockets)
 }
 
 func (s *placedService) countReplySockets() int {
@@ -90,7 +91,7 @@ func (s *placedService) replySockets(sockets []replySocket) []replySocket {
 
 func (s *placedService) hasSinglePorts(b *placedBackend) bool {
 	for _, l := range s.listeners {
-		if l.First != l.Last {
+		if l.First != l.Last || l.All() {
 			b.port.fail("one port can't stand for the range of %s (%s)", l.at.field, l.Listener)
 			return false
 		}
@@ -131,12 +132,22 @@ func reportSharedSockets(sockets []replySocket) {
 	}
 }
 
+// ports gives the ports that two sockets share; those of all ports are 0.
+func (r replySocket) ports(other replySocket) Listener {
+	l := Listener{VIP: r.addr, Protocol: r.proto, First: max(r.first, other.first), Last: max(r.last, other.last)}
+	if r.first != 0 && other.first != 0 {
+		l.Last = min(r.last, other.last)
+	}
+	return l
+}
+
+// shared reports the later of two sockets.
 func (r replySocket) shared(early replySocket) {
 	at := r.backend.address
 	if r.backend.Port != 0 {
 		at = r.backend.port
 	}
-	ports := Listener{VIP: r.addr, Protocol: r.proto, First: max(r.first, early.first), Last: min(r.last, early.last)}
+	ports := r.ports(early)
 	at.fail("%s would answer for %s and for %s (%s on line %d): nat knows a reply by its backend socket",
 		ports, r.listener.at.field, early.listener.at.field, early.backend.at.field, early.backend.address.line)
 }

@@ -14,10 +14,15 @@ type Timeouts struct {
 	UDP         time.Duration // established
 	UDPNew      time.Duration // before the client's second packet
 	ReuseAfter  time.Duration // silence after which a SYN is a new session
+	Linger      time.Duration // affinity client: a session after its last flow
+	LingerCap   time.Duration // affinity client: after its first flow's end, while its generation drains
 }
 
 // maxTimeout bounds what a flow's coarse clock has to tell apart.
 const maxTimeout = 30 * 24 * time.Hour
+
+// minLinger is the least time that spans two sweeps.
+const minLinger = 15 * time.Second
 
 // DefaultTimeouts gives what holds where the file says nothing.
 // docs/configuration.md justifies each.
@@ -29,12 +34,14 @@ func DefaultTimeouts() Timeouts {
 		UDP:         60 * time.Second,
 		UDPNew:      10 * time.Second,
 		ReuseAfter:  5 * time.Minute,
+		Linger:      60 * time.Second,
+		LingerCap:   10 * time.Minute,
 	}
 }
 
 func (v value) timeouts() Timeouts {
 	t := DefaultTimeouts()
-	fields, ok := v.mapping("tcp", "tcp_half_open", "tcp_closing", "udp", "udp_new", "reuse_after")
+	fields, ok := v.mapping("tcp", "tcp_half_open", "tcp_closing", "udp", "udp_new", "reuse_after", "linger", "linger_cap")
 	if !ok {
 		return t
 	}
@@ -44,10 +51,18 @@ func (v value) timeouts() Timeouts {
 	sound = fields.timeout("udp", &t.UDP) && sound
 	sound = fields.timeout("udp_new", &t.UDPNew) && sound
 	sound = fields.timeout("reuse_after", &t.ReuseAfter) && sound
+	sound = fields.timeout("linger", &t.Linger) && sound
+	sound = fields.timeout("linger_cap", &t.LingerCap) && sound
+	if sound && t.Linger < minLinger {
+		at, _ := fields.get("linger")
+		at.fail("%s is less than %s: sweeps renew a session whose flows are silent, and are up to 5s apart", short(t.Linger), short(minLinger))
+		sound = false
+	}
 	if sound {
 		fields.notOver("tcp_half_open", t.TCPHalfOpen, "tcp", t.TCP)
 		fields.notOver("tcp_closing", t.TCPClosing, "tcp", t.TCP)
 		fields.notOver("udp_new", t.UDPNew, "udp", t.UDP)
+		fields.notOver("linger", t.Linger, "linger_cap", t.LingerCap)
 	}
 	return t
 }

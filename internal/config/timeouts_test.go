@@ -26,6 +26,10 @@ func TestImpossibleTimeoutsAreNamed(t *testing.T) {
 			[]string{"8: services.world.timeouts.udp_new: 1m31s is more than udp (1m30s)"}},
 		{"established shorter than the defaults", "tcp: 1h", "tcp: 40s",
 			[]string{"8: services.world.timeouts.tcp: 40s is less than tcp_closing (1m by default): set both"}},
+		{"a linger shorter than two sweeps", "tcp: 1h", "linger: 14s",
+			[]string{"8: services.world.timeouts.linger: 14s is less than 15s: sweeps renew a session whose flows are silent, and are up to 5s apart"}},
+		{"a linger over its cap", "tcp: 1h", "linger: 2m, linger_cap: 1m",
+			[]string{"8: services.world.timeouts.linger: 2m is more than linger_cap (1m)"}},
 		{"timeouts that are a list", "{tcp: 1h, udp: 90s}", "[1h]",
 			[]string{"8: services.world.timeouts: want a map, got a list"}},
 	})

@@ -99,6 +99,12 @@ func (v value) duration() (time.Duration, bool) {
 	return 0, false
 }
 
+// yesOrNo is whether it says true; what is neither is refused, and false.
+func (v value) yesOrNo() bool {
+	word, _ := oneOf(v, "true", "false")
+	return word == "true"
+}
+
 // oneOf gives the choice that is written.
 func oneOf[T ~string](v value, choices ...T) (T, bool) {
 	text, ok := v.text()
@@ -157,5 +163,7 @@ func plain(text string) string {
 	quoted := quote(text)
 	return strings.Replace(quoted[1:], `"`, "", 1)
 }
+
+func (v value) isMapping() bool { return v.resolved().Kind == yaml.MappingNode }
 
 func (v value) isList() bool { return v.resolved().Kind == yaml.SequenceNode }

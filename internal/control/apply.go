@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 
 	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/internal/config"
 	"github.com/ebbtide/ebbtide/internal/image"
+	"github.com/ebbtide/ebbtide/internal/probe"
 	"github.com/ebbtide/ebbtide/internal/state"
 	"github.com/ebbtide/ebbtide/loader"
 	"github.com/ebbtide/ebbtide/loader/vip"
@@ -34,10 +36,13 @@ func (c *Controller) Plan(_ context.Context, req api.PlanRequest) (api.Plan, err
 
 func (c *Controller) parse(req api.PlanRequest) (*config.Config, error) {
 	if len(req.Config) == 0 {
-		cfg, err := config.Load(c.opt.ConfigFile)
+		cfg, err := c.load()
+		if err == nil {
+			err = c.checkRemote(cfg)
+		}
 		return cfg, refusal(err)
 	}
-	cfg, err := config.Parse(req.Name, req.Config)
+	cfg, err := config.WithStaged(req.Name, req.Config, c.staged())
 	return cfg, refusal(err)
 }
 
@@ -51,14 +56,15 @@ func refusal(err error) error {
 }
 
 // Reload reads the daemon's file again and applies it, whole or not at all.
-func (c *Controller) Reload(context.Context) (api.Plan, error) {
+func (c *Controller) Reload(ctx context.Context, req api.ReloadRequest) (api.Plan, error) {
 	c.reloading.Lock() // from the reading on: the last one to read is the last one to apply
 	defer c.reloading.Unlock()
-	cfg, err := config.Load(c.opt.ConfigFile)
+	cfg, err := c.load()
 	if err != nil {
 		return api.Plan{}, refusal(err)
 	}
-	plan, err := c.apply(cfg)
+	plan, err := c.apply(ctx, actReload, req.Act, cfg)
+	debug.FreeOSMemory() // what a large file took to be read
 	return plan, refusal(err)
 }
 
@@ -67,7 +73,7 @@ func (c *Controller) build(cfg *config.Config) (*image.Image, []string, error) {
 }
 
 // apply brings the kernel to what the configuration says. Whatever can be refused is refused before the first write.
-func (c *Controller) apply(cfg *config.Config) (api.Plan, error) {
+func (c *Controller) apply(ctx context.Context, what string, a api.Act, cfg *config.Config) (api.Plan, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.there(); err != nil {
@@ -81,10 +87,30 @@ func (c *Controller) apply(cfg *config.Config) (api.Plan, error) {
 	if err != nil {
 		return api.Plan{}, err
 	}
+	set, err := c.settingsOf(cfg)
+	if err != nil {
+		return api.Plan{}, err
+	}
+	if err := c.unlocked(ctx, a, servicesOf(plan)...); err != nil {
+		return api.Plan{}, err
+	}
+	if err := c.keepsReleases(want); err != nil {
+		return api.Plan{}, err
+	}
+	door, err := c.prepareRemote(cfg)
+	if err != nil {
+		return api.Plan{}, err
+	}
+	defer door.Cancel()
+	if len(plan.Changes) > 0 {
+		if err := c.hasRoom(want, cfg, plan); err != nil {
+			return api.Plan{}, err
+		}
+	}
 	if err := c.makeReady(cfg); err != nil {
 		return api.Plan{}, err
 	}
-	if err := c.carryOut(cfg, want); err != nil {
+	if err := c.journaledApply(ctx, what, a.Reason, plan, func() error { return c.carryOut(cfg, want, set) }); err != nil {
 		return api.Plan{}, err
 	}
 	if len(plan.Changes) > 0 {
@@ -93,13 +119,58 @@ func (c *Controller) apply(cfg *config.Config) (api.Plan, error) {
 		}
 	}
 	c.cfg = cfg
+	door.Commit()
 	c.watchDrains()
+	if err := c.askOccupancy(); err != nil {
+		return api.Plan{}, err
+	}
+	for index := range c.image.Services { // what becomes of a lost backend's sessions may be another thing now
+		c.looks.at(index)
+	}
+	if err := c.askHealth(); err != nil {
+		return api.Plan{}, err
+	}
 	c.changed()
 	c.sweepSoon()
 	for _, ch := range plan.Changes {
 		c.log.Info("applied", "service", ch.Service, "what", ch.What)
 	}
 	return plan, nil
+}
+
+// journaledApply is the carrying out of a plan between its two events. One that changes nothing has none.
+func (c *Controller) journaledApply(ctx context.Context, what, reason string, plan api.Plan, carryOut func() error) error {
+	if len(plan.Changes) == 0 {
+		return carryOut()
+	}
+	a, err := c.begin(ctx, what, "", reason, fileIs{Revision: c.state.Revision}, changesOf(plan))
+	if err != nil {
+		return err
+	}
+	err = carryOut()
+	a.end(fileIs{Revision: c.state.Revision}, err)
+	return err
+}
+
+// eventRoom is over what an event takes besides the changes that it tells.
+const eventRoom = 4 << 10
+
+// hasRoom looks whether a plan can be written down, before the program is replaced or an interface is taken on for it.
+func (c *Controller) hasRoom(want *image.Image, cfg *config.Config, plan api.Plan) error {
+	changes, err := raw(changesOf(plan))
+	if err == nil {
+		err = c.opt.Journal.Room(2*len(changes) + eventRoom)
+	}
+	if err == nil {
+		err = c.opt.Store.Prepare(c.withFile(want, cfg))
+	}
+	if err == nil {
+		err = c.opt.Store.Discard()
+	}
+	if err != nil {
+		return fmt.Errorf("%w; nothing was changed", err)
+	}
+	return nil
 }
 
 // makeReady does what may be refused, by the sessions that are there or by the host.
@@ -117,14 +188,16 @@ func (c *Controller) makeReady(cfg *config.Config) error {
 }
 
 // carryOut brings the maps, and then the host's own interfaces, to what is wanted.
-func (c *Controller) carryOut(cfg *config.Config, want *image.Image) error {
-	if err := c.save(want); err != nil {
+func (c *Controller) carryOut(cfg *config.Config, want *image.Image, set settings) error {
+	if err := c.saveFile(want, cfg); err != nil {
 		return err
 	}
+	c.setSettings(set)
 	if err := c.write(want); err != nil {
 		return err
 	}
 	c.hops.want(want, cfg.Interfaces)
+	c.hops.lose(want)
 	if err := c.vips(cfg); err != nil { // before an interface is given up: the kernel would answer the players itself
 		return err
 	}
@@ -137,6 +210,7 @@ func (c *Controller) upgrade(cfg *config.Config) error {
 		return nil
 	}
 	c.log.Info("upgrading the data plane", "max_flows", cfg.MaxFlows)
+	c.replaceTraced()
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
 	err := c.hops.while(func() error { return c.plane.Upgrade(cfg.MaxFlows, c.opt.Step) })
@@ -165,7 +239,11 @@ func (c *Controller) fits(maxFlows uint32) error {
 
 // write writes an image and remembers it.
 func (c *Controller) write(want *image.Image) error {
-	w := image.Writer{Tables: c.plane.Tables, Step: c.opt.Step}
+	now, err := c.plane.Now()
+	if err != nil {
+		return err
+	}
+	w := image.Writer{Tables: c.plane.Tables, Now: now, Step: c.opt.Step}
 	if err := w.Write(c.image, want); err != nil {
 		// Some of it may be written: what the kernel has now is read, not guessed.
 		have, readErr := image.Read(c.plane.Tables)
@@ -185,6 +263,9 @@ func (c *Controller) vips(cfg *config.Config) error {
 	first := cfg.Interfaces[0]
 	if cfg.VIPAddresses == config.VIPAddressesHost {
 		for _, s := range cfg.Services {
+			if s.Name == shadowName { // nobody but the probe net comes to it
+				continue
+			}
 			for _, l := range s.Listeners {
 				keep[l.VIP] = true
 			}
@@ -203,7 +284,7 @@ func (c *Controller) addressesInUse() map[netip.Addr]bool {
 		return out
 	}
 	for socket, l := range c.image.Listeners {
-		if l.Kind == kernel.Closed {
+		if l.Kind == kernel.Closed && !probe.ShadowNet.Contains(socket.Addr) {
 			out[socket.Addr] = true
 		}
 	}
@@ -213,7 +294,30 @@ func (c *Controller) addressesInUse() map[netip.Addr]bool {
 // save writes the state file, when what it holds has changed. It comes before the act that it describes.
 func (c *Controller) save(im *image.Image) error {
 	next := stateOf(im, c.state)
-	if equalState(next, c.state) {
+	return c.saveState(next)
+}
+
+// saveFile is save with what a configuration that is being applied says.
+func (c *Controller) saveFile(im *image.Image, cfg *config.Config) error {
+	if err := c.saveState(c.withFile(im, cfg)); err != nil {
+		return err
+	}
+	c.setCalendar()
+	return nil
+}
+
+// withFile is the state with an image and what its configuration says.
+func (c *Controller) withFile(im *image.Image, cfg *config.Config) state.State {
+	next := stateOf(im, c.state)
+	next.Freeze = freezesOf(cfg)
+	setGroups(next.Services, cfg)
+	keepStaged(next, cfg)
+	return next
+}
+
+// saveState writes a state, when it is another one.
+func (c *Controller) saveState(next state.State) error {
+	if next.Same(c.state) {
 		return nil
 	}
 	next.Revision = c.state.Revision + 1
@@ -226,9 +330,16 @@ func (c *Controller) save(im *image.Image) error {
 
 // stateOf is what has to outlive a reboot of an image.
 func stateOf(im *image.Image, old state.State) state.State {
-	out := state.State{Revision: old.Revision, Salt: old.Salt, Services: map[string]state.Service{}}
+	out := old
+	out.Services = map[string]state.Service{}
+	testers := im.TestersBy(kernel.FromOperator)
 	for index, s := range im.Services {
-		rec := state.Service{NextGeneration: old.Services[s.Name].NextGeneration, Previous: old.Services[s.Name].Previous}
+		rec := state.Service{
+			NextGeneration: old.Services[s.Name].NextGeneration, Previous: old.Services[s.Name].Previous,
+			Testers: testers[index], Lock: old.Services[s.Name].Lock, Closed: closedOf(s), Group: old.Services[s.Name].Group,
+			Releases: old.Services[s.Name].Releases, NextRelease: old.Services[s.Name].NextRelease, Stable: old.Services[s.Name].Stable,
+			Staged: old.Services[s.Name].Staged,
+		}
 		for _, g := range im.GenerationsOf(index) {
 			gen := im.Generations[g]
 			rec.Generations = append(rec.Generations, state.Generation{
@@ -242,17 +353,16 @@ func stateOf(im *image.Image, old state.State) state.State {
 			continue
 		}
 		rec.Live = im.Generations[s.Steer.Live].Number
+		rec.Share = shareOf(im, s, old.Services[s.Name].Share)
 		if s.Steer.Previous != 0 {
 			rec.Previous = im.Generations[s.Steer.Previous].Number
 		}
 		out.Services[s.Name] = rec
 	}
+	for name, rec := range old.Services { // one that is gone may come back: its numbers are not given again
+		if _, there := out.Services[name]; !there && name != shadowName {
+			out.Services[name] = state.Service{NextGeneration: rec.NextGeneration, NextRelease: rec.NextRelease}
+		}
+	}
 	return out
-}
-
-func equalState(a, b state.State) bool {
-	return maps.EqualFunc(a.Services, b.Services, func(x, y state.Service) bool {
-		return x.Live == y.Live && x.Previous == y.Previous && x.NextGeneration == y.NextGeneration &&
-			slices.Equal(x.Generations, y.Generations)
-	})
 }

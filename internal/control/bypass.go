@@ -54,17 +54,19 @@ func (c *Controller) unanswering(f kernel.Family) map[uint16][]netip.Prefix {
 // findBypassed walks the flows of a family for clients on the link of their backend. What a nat backend has answered
 // through this host is established, and one second is time to answer.
 func (c *Controller) findBypassed(f kernel.Family, near map[uint16][]netip.Prefix, now uint32) {
-	for slot := range c.plane.Tables.SlotCount(f) {
-		flow, ok := c.plane.Tables.Flow(f, slot)
-		if !ok || flow.State != kernel.HalfOpen && flow.State != kernel.Young || silence(now, flow.Start) < 2 {
-			continue
-		}
+	wanted := kernel.Wanted{Meta: func(m kernel.Meta) bool {
+		return (m.State() == kernel.HalfOpen || m.State() == kernel.Young) && near[m.Backend()] != nil
+	}}
+	tables := c.plane.Tables
+	tables.Scan(f, 0, tables.SlotCount(f), wanted, func(flow kernel.Flow) bool {
 		b := c.image.Backends[flow.Backend]
 		client := flow.Client.Addr()
-		if slices.ContainsFunc(near[flow.Backend], func(p netip.Prefix) bool { return p.Contains(client) }) {
+		on := func(p netip.Prefix) bool { return p.Contains(client) }
+		if silence(now, flow.Start) >= 2 && slices.ContainsFunc(near[flow.Backend], on) {
 			c.bypass.found[b.Service] = fmt.Sprintf("client %s is on the link of backend %s, which has not answered through this host: in nat, replies on their own link bypass it, and such clients are not supported", client, b.Addrs[f])
 		}
-	}
+		return true
+	})
 }
 
 // onLink are the prefixes of the addresses of an interface; none of one that is gone.

@@ -10,15 +10,24 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/internal/config"
+	"github.com/ebbtide/ebbtide/internal/freeze"
+	"github.com/ebbtide/ebbtide/internal/health"
 	"github.com/ebbtide/ebbtide/internal/image"
+	"github.com/ebbtide/ebbtide/internal/journal"
+	"github.com/ebbtide/ebbtide/internal/occupancy"
+	"github.com/ebbtide/ebbtide/internal/otlp"
+	"github.com/ebbtide/ebbtide/internal/remote"
 	"github.com/ebbtide/ebbtide/internal/state"
+	"github.com/ebbtide/ebbtide/internal/tide"
 	"github.com/ebbtide/ebbtide/loader"
 	kernel "github.com/ebbtide/ebbtide/maps"
 )
@@ -28,9 +37,16 @@ type Options struct {
 	ConfigFile string
 	Plane      *loader.Plane
 	Store      *state.Store
+	Journal    *journal.Journal
 	Logger     *slog.Logger
 	Version    string
+	Files      Files
+	Log        func() []byte  // the last lines that were logged, for support bundles; nil: none are kept
+	Traces     *otlp.Exporter // of releases; nil: none
+	Samples    string         // file for what is counted for reports; "": none
+	Remote     *remote.Server // where the API answers beside the socket; nil: nowhere
 	Now        func() time.Time
+	Probes     Players           // nil: nobody asks the candidate, and nothing is rehearsed
 	Force      bool              // replace foreign XDP programs
 	Step       func(what string) // hears of each kernel write before it is made; nil: nobody listens
 }
@@ -49,25 +65,46 @@ type Controller struct {
 	plane   *loader.Plane
 	started time.Time
 	hops    *hops
+	looks   *looks
 	detach  func() // ends the daemon after a detach
 
 	// sweeping is held over each pass of the sweeper, and over each piece of a walk through the flows: whoever replaces
 	// the tables holds it too. It is taken after mu when both are.
 	sweeping sync.Mutex
+	counting counting // of those who wait for a pass
+
+	keys    keys // of requests that are not done twice
+	owed    owed // to the journal
+	probing probing
 
 	reloading sync.Mutex // held over a whole reload, before mu
+	hooks     hookRuns
+	health    health.Monitor
+	poller    *occupancy.Poller // has a lock of its own
 
-	mu     sync.Mutex // guards what follows, and is held over every change of the kernel
-	cfg    *config.Config
-	image  *image.Image
-	state  state.State
-	drains map[uint16]*drain // by generation index
-	last   sweepResult
-	bypass bypass // what was found at it
-	begun  uint64 // number of the newest sweep
-	kick   chan struct{}
-	gone   bool          // detached: nothing is put into the kernel any more
-	change chan struct{} // closed and replaced whenever something that a watcher shows has changed
+	mu       sync.Mutex // guards what follows, and is held over every change of the kernel
+	cfg      *config.Config
+	image    *image.Image // replaced, never changed: listings read it without the lock
+	state    state.State
+	drains   map[uint16]*drain // by generation index
+	last     sweepResult
+	complete uint64 // number of the newest complete sweep
+	rests    rests
+	healths  map[uint16]verdict  // by backend id
+	occupied map[uint16]occupied // by backend id: of those who tell how many players they hold
+	words    map[wordOn]verdict  // on backends whose health others say
+	bypass   bypass              // what was found at it
+	begun    uint64              // number of the newest sweep
+	kick     chan struct{}
+	later    chan struct{}      // something was scheduled or taken back
+	outcomes map[uint64]outcome // of what was scheduled
+	gone     bool               // detached: nothing is put into the kernel any more
+	tracing  *tracing           // nil: nobody traces
+	freezes  freeze.Calendar
+	releases releasing
+	gates    gating
+	tide     *tide.History // has a lock of its own
+	change   chan struct{} // closed and replaced whenever something that a watcher shows has changed
 }
 
 // sweepResult is the newest complete sweep.
@@ -82,24 +119,48 @@ type sweepResult struct {
 func New(opt Options, detach func()) (*Controller, error) {
 	c := &Controller{
 		opt: opt, log: opt.Logger, plane: opt.Plane, started: opt.Now(), detach: detach,
-		drains: map[uint16]*drain{}, kick: make(chan struct{}, 1), change: make(chan struct{}),
+		looks: newLooks(), drains: map[uint16]*drain{}, kick: make(chan struct{}, 1), later: make(chan struct{}, 1), outcomes: map[uint64]outcome{}, change: make(chan struct{}),
+		tide: tide.New(),
 	}
+	if c.probing.players = opt.Probes; opt.Probes != nil {
+		c.probing.net = opt.Probes
+	}
+	c.health = health.Monitor{Check: health.Check, Changed: c.healthChanged}
+	c.rests.full, c.occupied, c.poller = map[uint16]string{}, map[uint16]occupied{}, newPoller(c.heardOccupancy)
 	var err error
 	if c.state, err = opt.Store.Load(); err != nil {
 		return nil, err
 	}
+	if err = c.recount(); err != nil {
+		return nil, err
+	}
+	c.setCalendar()
 	if c.image, err = image.Read(c.plane.Tables); err != nil {
 		return nil, err
 	}
-	if c.hops, err = newHops(c.plane, opt.Logger); err != nil {
+	if c.hops, err = newHops(c.plane, opt.Logger, c.looks.at); err != nil {
+		return nil, err
+	}
+	if err := c.plane.Untrace(); err != nil { // a daemon may have been killed while somebody traced
 		return nil, err
 	}
 	if err := c.resume(); err != nil {
 		return nil, err
 	}
+	c.conclude()
+	if err := c.resumeReleases(); err != nil {
+		return nil, err
+	}
+	if err := c.loadKeys(); err != nil {
+		return nil, err
+	}
+	if err := c.recallWords(); err != nil {
+		return nil, err
+	}
 	if err := c.firstConfig(); err != nil {
 		return nil, err
 	}
+	c.trySweep() // nobody is to be told of no sessions by a daemon that has not counted
 	return c, nil
 }
 
@@ -109,9 +170,11 @@ func (c *Controller) firstConfig() error {
 	if err != nil {
 		return err
 	}
-	cfg, err := config.Load(c.opt.ConfigFile)
+	cfg, err := c.load()
 	if err == nil {
-		_, err = c.apply(cfg)
+		// After a reboot there is nothing that a lock could keep as it is.
+		_, err = c.apply(context.Background(), actStart, api.Act{BreakLock: !c.plane.Adopted}, cfg)
+		debug.FreeOSMemory() // what a large file took to be read
 	}
 	switch {
 	case err == nil:
@@ -129,6 +192,15 @@ func (c *Controller) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.hops.run(ctx) })
 	group.Go(func() error { return c.sweepLoop(ctx) })
+	group.Go(func() error { return c.lossLoop(ctx) })
+	group.Go(func() error { c.health.Run(ctx); return nil })
+	group.Go(func() error { return c.pollOccupancy(ctx) })
+	group.Go(func() error { return c.environmentLoop(ctx) })
+	group.Go(func() error { return c.sampleLoop(ctx) })
+	group.Go(func() error { return c.tideLoop(ctx) })
+	group.Go(func() error { return c.forecastLoop(ctx) })
+	group.Go(func() error { return c.releaseLoop(ctx) })
+	group.Go(func() error { return c.scheduleLoop(ctx) })
 	group.Go(func() error { return loader.FollowLinks(ctx, c.linkChanged) })
 	err := group.Wait()
 	c.hops.close()
@@ -146,7 +218,7 @@ func (c *Controller) linkChanged(change loader.LinkChange) error {
 	if c.gone {
 		return nil
 	}
-	if err := c.plane.FollowMAC(change); err != nil {
+	if err := c.plane.FollowLink(change); err != nil {
 		c.log.Error("follow the interface", "interface", change.Name, "err", err)
 	}
 	if c.cfg == nil || !change.Up || !slices.Contains(c.cfg.Interfaces, change.Name) {

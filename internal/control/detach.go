@@ -11,10 +11,18 @@ import (
 
 // Detach takes everything out of the kernel: links, pins and our VIP addresses. The daemon ends afterwards. Whoever has
 // waited for the lock meanwhile, and would put something back, finds it gone.
-func (c *Controller) Detach(context.Context) error {
+func (c *Controller) Detach(ctx context.Context, req api.DetachRequest) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := errors.Join(loader.Detach(c.plane.Dir()), RemoveVIPs())
+	if err := c.there(); err != nil {
+		return err
+	}
+	a, err := c.begin(ctx, actDetach, "", req.Reason, nil, nil)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(loader.Detach(c.plane.Dir()), RemoveVIPs())
+	a.end(nil, err)
 	if err == nil {
 		c.gone = true
 		c.detach()

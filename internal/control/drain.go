@@ -2,12 +2,15 @@ package control
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
+	"github.com/ebbtide/ebbtide/internal/journal"
 	kernel "github.com/ebbtide/ebbtide/maps"
 )
 
@@ -19,12 +22,14 @@ import (
 //
 // If the second finds any, an orphan was pinned behind the first one's back: it is unsealed and drains on.
 type drain struct {
-	service uint16
-	after   uint64 // only a sweep of a higher number counts
-	sealed  bool   // by this proof
-	reason  string // why a count of none proves nothing
-	history []count
-	endedBy string
+	service  uint16
+	after    uint64 // only a sweep of a higher number counts
+	sealed   bool   // by this proof
+	adopted  bool   // the daemon before this one may have noted its end
+	reason   string // why a count of none proves nothing
+	history  []count
+	prospect prospect
+	endedBy  string
 }
 
 // count is what a sweep found left.
@@ -68,7 +73,7 @@ func (c *Controller) endDrain(g uint16, by string) {
 
 // sweepLoop sweeps until the context ends.
 func (c *Controller) sweepLoop(ctx context.Context) error {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(c.pause())
 	defer timer.Stop()
 	for {
 		select {
@@ -77,10 +82,15 @@ func (c *Controller) sweepLoop(ctx context.Context) error {
 		case <-timer.C:
 		case <-c.kick:
 		}
-		if err := c.sweep(); err != nil { // the next one may do; a daemon that ended would drain nothing
-			c.log.Error("sweep", "err", err)
-		}
+		c.trySweep()
 		timer.Reset(c.pause())
+	}
+}
+
+// trySweep is a sweep whose failure is only told: the next one may do, and a daemon that ended would drain nothing.
+func (c *Controller) trySweep() {
+	if err := c.sweep(); err != nil {
+		c.log.Error("sweep", "err", err)
 	}
 }
 
@@ -91,6 +101,9 @@ func (c *Controller) pause() time.Duration {
 		if c.image.Generations[g].State == kernel.Draining {
 			return sweepDrain
 		}
+	}
+	if c.emptying() {
+		return sweepDrain
 	}
 	return sweepIdle
 }
@@ -112,11 +125,18 @@ func (c *Controller) sweep() error {
 	if c.gone {
 		return nil
 	}
-	c.last = result
+	if result.at.After(c.last.at) { // an eviction's pass may have been later
+		c.last = result
+	}
+	c.complete = max(c.complete, number)
+	c.payJournal()
+	c.markGates()
 	for g, d := range c.drains {
-		if err := c.judge(g, d, number); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.judge(g, d, number)) // one that can't be noted keeps no other from its end
+	}
+	if err != nil {
+		c.changed()
+		return err
 	}
 	if c.cfg != nil && im == c.image && result.Missed == 0 && c.plane.Importing() == "" {
 		if err := c.collect(); err != nil {
@@ -131,6 +151,11 @@ func (c *Controller) sweep() error {
 func (c *Controller) pass() (sweepResult, error) {
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
+	return c.passNow()
+}
+
+// passNow is pass, for whoever holds the sweeper.
+func (c *Controller) passNow() (sweepResult, error) {
 	begin := c.opt.Now()
 	found, err := c.plane.Sweep()
 	if err != nil {
@@ -140,7 +165,7 @@ func (c *Controller) pass() (sweepResult, error) {
 	return sweepResult{found, end, end.Sub(begin)}, nil
 }
 
-// collect takes out of the kernel what no session uses any more.
+// collect takes out of the kernel what no session uses any more. Without a file nobody knows what is to stay.
 func (c *Controller) collect() error {
 	want, changed := c.image.Collect(c.last.Sweep)
 	if !changed {
@@ -149,17 +174,19 @@ func (c *Controller) collect() error {
 	if err := c.write(want); err != nil {
 		return err
 	}
+	if err := c.forgetShadow(); err != nil {
+		return err
+	}
 	for g := range c.drains {
 		if _, there := c.image.Generations[g]; !there {
 			delete(c.drains, g)
 		}
 	}
-	if c.cfg != nil { // a VIP that nobody uses any more goes with its last listener
-		if err := c.vips(c.cfg); err != nil {
-			return err
-		}
+	if err := c.vips(c.cfg); err != nil { // a VIP that nobody uses any more goes with its last listener
+		return err
 	}
 	c.hops.want(c.image, c.cfg.Interfaces)
+	c.wantHealth()
 	return nil
 }
 
@@ -168,7 +195,8 @@ func (c *Controller) judge(g uint16, d *drain, number uint64) error {
 	if c.image.Generations[g].State != kernel.Draining {
 		return nil
 	}
-	left := c.sessions(g).Total
+	found := c.sessions(g)
+	left := max(found.Total, found.Flows) // a flow may outlive its client's session
 	d.history = append(d.history, count{c.last.at, left})
 	for len(d.history) > 2 && c.last.at.Sub(d.history[0].at) > rateWindow {
 		d.history = d.history[1:]
@@ -186,9 +214,12 @@ func (c *Controller) judge(g uint16, d *drain, number uint64) error {
 	case c.last.Missed > 0 || d.reason != "":
 		return nil
 	case c.image.Services[d.service].Steer.Previous == g:
-		return c.seal(g, d)
+		return c.seal(d)
 	}
-	return c.drained(g, d)
+	if err = c.drained(g, d); err != nil {
+		d.reason = err.Error()
+	}
+	return err
 }
 
 // doubt is why a count of none would prove nothing: flows that found no slot are in no count, nor are those that an
@@ -206,10 +237,8 @@ func (c *Controller) doubt(g uint16) (string, error) {
 	}
 	since := silence(c.last.Tick, n.LastUnpinned)
 	var longest uint32
-	for _, id := range c.image.BackendsOf(g) {
-		for _, t := range c.image.Backends[id].Timeouts {
-			longest = max(longest, t)
-		}
+	for _, t := range c.image.Services[c.image.Generations[g].Service].Timeouts {
+		longest = max(longest, t)
 	}
 	if since > longest {
 		return "", nil
@@ -219,7 +248,7 @@ func (c *Controller) doubt(g uint16) (string, error) {
 }
 
 // seal stops orphans from going to the generation, and asks for a sweep after the barrier.
-func (c *Controller) seal(g uint16, d *drain) error {
+func (c *Controller) seal(d *drain) error {
 	s := c.image.Services[d.service]
 	s.Steer.Previous = 0
 	c.setSteer(d.service, s.Steer, "drain: seal")
@@ -247,14 +276,57 @@ func (c *Controller) unseal(g uint16, d *drain) error {
 func (c *Controller) drained(g uint16, d *drain) error {
 	rec := c.image.Generations[g]
 	rec.State, rec.Since = kernel.Drained, c.opt.Now()
-	im := c.image.Clone()
-	im.Generations[g] = rec
-	c.image = im
+	if err := c.noteDrained(g, d.adopted); err != nil {
+		return err
+	}
+	c.image = c.image.WithGeneration(g, rec)
 	c.step("drain: drained")
 	c.plane.Tables.PutGeneration(g, rec)
 	c.log.Info("drained", "service", c.image.Services[d.service].Name, "generation", rec.Number)
 	c.drainsOver(d.service)
 	return nil
+}
+
+// noteDrained puts the evidence into the journal first: once, though a daemon may have been killed right after.
+func (c *Controller) noteDrained(g uint16, adopted bool) error {
+	rec := c.image.Generations[g]
+	if adopted { // to look for it means to read the journal
+		if noted, err := c.notedDrained(c.image.Services[rec.Service].Name, rec.Number); noted || err != nil {
+			return err
+		}
+	}
+	n, err := c.plane.Tables.Counters(g)
+	if err != nil {
+		return err
+	}
+	found := drainedIs{Generation: c.ref(g), Sweep: c.begun, SessionsMoved: n.Moved}
+	found.NewSinceFlip, found.Reopened = sinceFlip(rec, n)
+	c.step("drain: journal")
+	_, err = c.journal(journal.Event{
+		Actor: journal.Actor{Daemon: true}, Act: actDrained, Stage: journal.Note, Service: c.image.Services[rec.Service].Name,
+	}, nil, found)
+	return err
+}
+
+// notedDrained says whether the journal has the end of a generation's drain, since a flip last began one.
+func (c *Controller) notedDrained(service string, number uint32) (noted bool, err error) {
+	_, err = c.opt.Journal.Read(0, func(e journal.Event) error {
+		if e.Service != service {
+			return nil
+		}
+		switch e.Act {
+		case actFlip, actRollback:
+			noted = false
+		case actDrained:
+			var was drainedIs
+			if err := json.Unmarshal(e.After, &was); err != nil {
+				return fmt.Errorf("event %d of the journal: %w", e.Seq, err)
+			}
+			noted = noted || was.Generation.Number == number
+		}
+		return nil
+	})
+	return noted, err
 }
 
 // drainsOver takes back what the data plane was told of a service that drains, when nothing of it does any more.
@@ -272,13 +344,11 @@ func (c *Controller) drainsOver(service uint16) {
 
 // setSteer stores a steer word and keeps the image in step.
 func (c *Controller) setSteer(service uint16, steer kernel.Steer, what string) {
-	im := c.image.Clone()
-	s := im.Services[service]
+	s := c.image.Services[service]
 	s.Steer = steer
-	im.Services[service] = s
 	c.step(what)
 	c.plane.Tables.SetSteer(service, steer)
-	c.image = im
+	c.image = c.image.WithService(service, s)
 }
 
 // rate is the number of sessions that left a second, over the window; 0 when none did.
@@ -297,18 +367,16 @@ func (d *drain) rate() float64 {
 // WatchDrain follows what drains of a service until it is drained or ended.
 func (c *Controller) WatchDrain(ctx context.Context, req api.DrainRequest, yield func(api.DrainProgress) error) error {
 	c.mu.Lock()
-	service, err := c.service(req.Service)
-	if err != nil {
-		c.mu.Unlock()
-		return err
-	}
-	watching, err := c.watched(service, req.Generation)
+	watching, idle, err := c.watchedOf(req)
 	c.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if len(watching) == 0 {
-		return yield(api.DrainProgress{Service: req.Service, State: api.StateDrained, Done: true})
+	for i, name := range idle {
+		done := len(watching) == 0 && i == len(idle)-1
+		if err := yield(api.DrainProgress{Service: name, State: api.StateDrained, Done: done}); err != nil || done {
+			return err
+		}
 	}
 	c.sweepSoon()
 	for {
@@ -334,6 +402,36 @@ func (c *Controller) WatchDrain(ctx context.Context, req api.DrainRequest, yield
 		case <-change:
 		}
 	}
+}
+
+// watchedOf chooses what to follow for a request, and names the services of which nothing drains.
+func (c *Controller) watchedOf(req api.DrainRequest) (map[uint16]watched, []string, error) {
+	services, err := c.asked(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := map[uint16]watched{}
+	var idle []string
+	for _, service := range services {
+		some, err := c.watched(service, req.Generation)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(some) == 0 {
+			idle = append(idle, c.image.Services[service].Name)
+		}
+		maps.Copy(all, some)
+	}
+	return all, idle, nil
+}
+
+// asked are the services that a wait is for.
+func (c *Controller) asked(req api.DrainRequest) ([]uint16, error) {
+	if req.Group != "" {
+		return c.members(req.Group)
+	}
+	service, err := c.service(req.Service)
+	return []uint16{service}, err
 }
 
 // watched is a generation that somebody waits for, and its drain when the wait began: once that is ended, it stays so for
@@ -423,5 +521,6 @@ func (c *Controller) progressOf(g uint16, w watched) (api.DrainProgress, error) 
 		at := c.last.at.Add(time.Duration(float64(p.Left.Total) / p.RatePerSecond * float64(time.Second)))
 		p.EmptyAt = &at
 	}
+	c.foreseen(&p, w.drain)
 	return p, nil
 }

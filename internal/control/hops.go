@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net/netip"
 	"sync"
 
@@ -17,21 +18,29 @@ type hops struct {
 	plane   *loader.Plane
 	watcher *nexthop.Watcher
 	log     *slog.Logger
+	changed func(service uint16) // hears of each service whose hop has changed
 
-	mu    sync.Mutex
-	users map[netip.Addr][]user
+	mu        sync.Mutex
+	users     map[netip.Addr][]user
+	inherited map[user]bool // the kernel has their hop from the daemon before, and nothing is known that says otherwise
 }
 
 // user is a backend that an address belongs to.
 type user struct {
 	family kernel.Family
 	id     uint16
+	mode   kernel.Forwarding
+
+	service uint16 // index
 }
 
-func newHops(plane *loader.Plane, log *slog.Logger) (*hops, error) {
-	h := &hops{plane: plane, log: log, users: map[netip.Addr][]user{}}
+// Headers that ipip puts before a packet, by the family of the backend's address.
+var outerHeader = [2]int{kernel.IPv4: 20, kernel.IPv6: 40}
+
+func newHops(plane *loader.Plane, log *slog.Logger, changed func(service uint16)) (*hops, error) {
+	h := &hops{plane: plane, log: log, changed: changed, users: map[netip.Addr][]user{}}
 	var err error
-	h.watcher, err = nexthop.New(nexthop.Options{Logger: log, Notify: h.write})
+	h.watcher, err = nexthop.New(nexthop.Options{Logger: log, Notify: h.hear})
 	return h, err
 }
 
@@ -49,15 +58,16 @@ func (h *hops) want(im *image.Image, interfaces []string) {
 			if !addr.IsValid() {
 				continue
 			}
-			users[addr] = append(users[addr], user{f, id})
-			modes[addr] = nexthop.Routed
-			if b.Forwarding == kernel.DSR {
-				modes[addr] = nexthop.OnLink
+			users[addr] = append(users[addr], user{f, id, b.Forwarding, b.Service})
+			if _, other := modes[addr]; b.Forwarding != kernel.DSR || !other {
+				modes[addr] = modeFor(b.Forwarding)
 			}
 		}
 	}
 	h.mu.Lock()
-	h.users = users
+	if h.users = users; h.inherited == nil {
+		h.inherit()
+	}
 	h.mu.Unlock()
 	h.watcher.Set(modes, interfaces...)
 	for addr := range users {
@@ -67,21 +77,88 @@ func (h *hops) want(im *image.Image, interfaces []string) {
 	}
 }
 
+// inherit notes which hops are in the kernel when the daemon starts. The kernel's neighbour table may have forgotten those
+// meanwhile, since it does not see that XDP sends to them: to ask for them anew is no reason to drop packets.
+func (h *hops) inherit() {
+	h.inherited = map[user]bool{}
+	for _, users := range h.users {
+		for _, u := range users {
+			if _, resolved := h.plane.Tables.Hop(u.family, u.id); resolved {
+				h.inherited[u] = true
+			}
+		}
+	}
+}
+
+// hear takes a change in.
+func (h *hops) hear(addr netip.Addr, hop nexthop.Hop) {
+	h.write(addr, hop)
+	h.mu.Lock()
+	users := h.users[addr]
+	h.mu.Unlock()
+	for _, u := range users {
+		h.changed(u.service)
+	}
+}
+
+// lose tells the program which backends are lost, and which are no more. Those with a way are not: they were found again
+// after it was decided.
+func (h *hops) lose(im *image.Image) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.plane.Tables
+	for id, b := range im.Backends {
+		for _, f := range kernel.Families() {
+			switch _, resolved := t.Hop(f, id); {
+			case resolved || b.Lost[f] == t.Lost(f, id):
+			case b.Lost[f]:
+				t.LoseBackend(f, id)
+			default:
+				t.SetHop(f, id, kernel.Hop{})
+			}
+		}
+	}
+}
+
 // write brings one next hop into the kernel. What is there already is not written again.
 func (h *hops) write(addr netip.Addr, hop nexthop.Hop) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var to kernel.Hop
-	if hop.State == nexthop.Resolved {
-		to = kernel.Hop{IfIndex: uint32(hop.IfIndex), SrcMAC: hop.SrcMAC, DstMAC: hop.DstMAC}
-	}
 	for _, u := range h.users[addr] {
 		have, resolved := h.plane.Tables.Hop(u.family, u.id)
-		if resolved != (hop.State == nexthop.Resolved) || resolved && have != to {
+		if hop.Asking && h.inherited[u] && have.IfIndex == uint32(hop.Below) {
+			continue
+		}
+		delete(h.inherited, u)
+		to, usable := u.hop(addr, hop)
+		if resolved != usable || resolved && have != to {
 			h.plane.Tables.SetHop(u.family, u.id, to)
 			h.log.Info("next hop", "backend", addr, "hop", hop.String())
 		}
 	}
+}
+
+// hop is what the data plane has to know of a way, for the mode of this backend.
+func (u user) hop(addr netip.Addr, way nexthop.Hop) (kernel.Hop, bool) {
+	if way.State != nexthop.Resolved || u.mode == kernel.DSR && way.Gateway.IsValid() {
+		return kernel.Hop{}, false
+	}
+	room := min(way.MTU, math.MaxUint16-1)
+	if u.mode == kernel.IPIP {
+		room = max(1, room-outerHeader[familyOf(addr)])
+	}
+	return kernel.Hop{
+		IfIndex: uint32(way.Below), SrcMAC: way.SrcMAC, DstMAC: way.DstMAC, Tags: way.Tags, Room: uint16(room),
+	}, true
+}
+
+// modeFor says which ways a mode may go. An address that has backends of several modes goes the way of the widest; hop
+// keeps those of dsr from going through a gateway.
+func modeFor(f kernel.Forwarding) nexthop.Mode {
+	if f == kernel.DSR {
+		return nexthop.OnLink
+	}
+	return nexthop.Routed
 }
 
 // while runs f with no next hop being written: f may replace the tables.

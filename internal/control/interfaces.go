@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,7 +31,25 @@ func (c *Controller) attach(cfg *config.Config) error {
 		}
 		added = append(added, name)
 	}
+	c.followVLANs()
 	return nil
+}
+
+// followVLANs has the VLANs on attached interfaces known. One that can't be is no reason not to serve the others: packets of
+// clients in it are counted as drop_other_vlan.
+func (c *Controller) followVLANs() {
+	if err := c.plane.FollowVLANs(); err != nil {
+		c.log.Error("follow the VLANs on the interfaces", "err", err)
+	}
+	attached, err := c.plane.Attached()
+	if err != nil {
+		return // whoever asked for it hears of it
+	}
+	for _, a := range attached {
+		if problem := c.plane.TagsProblem(a); problem != "" {
+			c.log.Warn("the program does not see the VLANs", "interface", a.Name, "problem", problem)
+		}
+	}
 }
 
 // detachOthers takes the program off the interfaces that the file no longer has.
@@ -48,6 +67,7 @@ func (c *Controller) detachFrom(interfaces []string) error {
 		if err := c.plane.DetachFrom(name); err != nil {
 			return err
 		}
+		c.followVLANs()
 	}
 	return nil
 }
@@ -60,7 +80,7 @@ func (c *Controller) mayLeave(cfg *config.Config) error {
 	}
 	gone := map[uint32]string{}
 	for _, a := range attached {
-		if !slices.Contains(cfg.Interfaces, a.Name) {
+		if !slices.Contains(cfg.Interfaces, a.Name) && !isShadows(a.Name) { // whose sessions are nobody's
 			gone[uint32(a.Index)] = a.Name
 		}
 	}
@@ -128,10 +148,14 @@ func (c *Controller) interfaces() ([]api.Interface, error) {
 	}
 	var out []api.Interface
 	for _, a := range attached {
-		i := api.Interface{Name: a.Name, Index: a.Index, Mode: string(a.Mode), Attached: true}
-		if c.cfg != nil && a.Mode != modeOf(c.cfg) {
+		i := api.Interface{Name: a.Name, Index: a.Index, Mode: string(a.Mode), Attached: a.Foreign == 0}
+		if a.Foreign != 0 {
+			i.Problem = fmt.Sprintf("program %d was put in place of ours: see who did (bpftool prog show id %d), detach it (bpftool link) and reload", a.Foreign, a.Foreign)
+		}
+		if c.cfg != nil && a.Mode != modeOf(c.cfg) && i.Problem == "" {
 			i.Problem = fmt.Sprintf("the file says %s: detach, and start again, to change it", c.cfg.XDPMode)
 		}
+		i.Problem = cmp.Or(i.Problem, c.plane.TagsProblem(a))
 		out = append(out, i)
 	}
 	if c.cfg == nil {

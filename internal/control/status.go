@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	stdmaps "maps"
@@ -31,6 +32,7 @@ func (c *Controller) Status(context.Context) (api.Status, error) {
 	if s.VIPs, err = c.vipHolders(); err != nil {
 		return s, err
 	}
+	s.Schedule = c.scheduled("")
 	s.Tables = c.tables()
 	if s.Reasons, err = c.plane.Tables.Reasons(); err != nil {
 		return s, err
@@ -40,12 +42,17 @@ func (c *Controller) Status(context.Context) (api.Status, error) {
 	if err != nil {
 		return s, err
 	}
+	counts, err := c.plane.Tables.Counts()
+	if err != nil {
+		return s, err
+	}
+	listeners, testers := c.listeners(), c.image.TesterCounts()
 	for _, index := range c.serviceIndexes() {
-		svc, err := c.serviceStatus(index)
-		if err != nil {
+		svc := c.serviceStatus(index, counts)
+		svc.Problem, svc.Listeners = problems[index], listeners[index]
+		if svc.Canary, err = c.canary(index, testers[index]); err != nil {
 			return s, err
 		}
-		svc.Problem = problems[index]
 		s.Services = append(s.Services, svc)
 	}
 	return s, nil
@@ -97,74 +104,92 @@ func (c *Controller) tables() []api.Table {
 	return out
 }
 
-func (c *Controller) serviceStatus(index uint16) (api.Service, error) {
+func (c *Controller) serviceStatus(index uint16, counts kernel.Counts) api.Service {
 	s := c.image.Services[index]
-	out := api.Service{Name: s.Name, Forwarding: forwardingName(s.Forwarding), Listeners: c.listeners(index)}
+	out := api.Service{Name: s.Name, Forwarding: forwardingName(s.Forwarding), Group: c.state.Services[s.Name].Group, Lock: c.lockOf(s.Name), Closed: string(closedOf(s))}
+	out.Freeze, out.NextFreeze = c.freezeOf(s.Name)
 	if s.Steer.Live != 0 {
 		out.Live = c.ref(s.Steer.Live)
 	}
-	for _, g := range c.image.GenerationsOf(index) {
-		gen, err := c.generation(g)
-		if err != nil {
-			return out, err
+	for _, r := range c.state.Services[s.Name].Releases {
+		if shown := c.shownRelease(s.Name, r.Number); !shown.Over {
+			out.Releases = append(out.Releases, shown)
 		}
-		out.Generations = append(out.Generations, gen)
 	}
-	return out, nil
+	for _, g := range c.image.GenerationsOf(index) {
+		out.Generations = append(out.Generations, c.generation(g, counts))
+	}
+	return out
 }
 
-// listeners joins the ports of one listener again: entries of the same id are a range.
-func (c *Controller) listeners(service uint16) []api.Listener {
+// listeners of each service. They join the ports of one listener again: entries of the same id are a range.
+func (c *Controller) listeners() map[uint16][]api.Listener {
 	type span struct {
-		socket kernel.Socket
-		last   uint16
+		service uint16
+		socket  kernel.Socket
+		last    uint16
 	}
 	spans := map[uint16]span{}
 	for socket, l := range c.image.Listeners {
-		if l.Service != service || l.Kind == kernel.Mark {
+		if l.Kind == kernel.Mark {
 			continue
 		}
 		have, there := spans[l.ID]
 		if !there {
-			have = span{socket, socket.Port}
+			have = span{l.Service, socket, socket.Port}
 		}
 		have.socket.Port, have.last = min(have.socket.Port, socket.Port), max(have.last, socket.Port)
 		spans[l.ID] = have
 	}
-	var out []api.Listener
+	out := map[uint16][]api.Listener{}
 	for id, s := range spans {
-		ports := fmt.Sprint(s.socket.Port)
+		ports := portName(s.socket.Port)
 		if s.last != s.socket.Port {
 			ports += fmt.Sprintf("-%d", s.last)
 		}
-		out = append(out, api.Listener{
+		out[s.service] = append(out[s.service], api.Listener{
 			VIP: s.socket.Addr.String(), Protocol: protocolName(s.socket.Protocol), Ports: ports, Sessions: c.last.Listeners[id],
 		})
 	}
-	slices.SortFunc(out, func(a, b api.Listener) int {
-		return slices.Compare([]string{a.VIP, a.Protocol, a.Ports}, []string{b.VIP, b.Protocol, b.Ports})
-	})
+	for _, list := range out {
+		slices.SortFunc(list, func(a, b api.Listener) int {
+			return cmp.Or(strings.Compare(a.VIP, b.VIP), strings.Compare(a.Protocol, b.Protocol), strings.Compare(a.Ports, b.Ports))
+		})
+	}
 	return out
 }
 
-func (c *Controller) generation(g uint16) (api.Generation, error) {
-	rec := c.image.Generations[g]
-	n, err := c.plane.Tables.Counters(g)
-	if err != nil {
-		return api.Generation{}, err
+// portName is a port as the file writes it.
+func portName(port uint16) string {
+	if port == 0 {
+		return "all"
 	}
+	return fmt.Sprint(port)
+}
+
+func (c *Controller) generation(g uint16, counts kernel.Counts) api.Generation {
+	out := c.counts(g, counts)
+	out.Sessions = c.sessions(g)
+	for _, id := range c.image.BackendsOf(g) {
+		out.Backends = append(out.Backends, c.backend(id, counts))
+	}
+	return out
+}
+
+// counts is a generation without what the last sweep found of it.
+func (c *Controller) counts(g uint16, counts kernel.Counts) api.Generation {
+	rec := c.image.Generations[g]
+	n, sent := counts.Generation(g)
 	out := api.Generation{
-		GenerationRef: c.ref(g), State: stateName(rec.State), Since: rec.Since, Sessions: c.sessions(g),
-		New: n.New, Orphans: n.Orphans, Reopened: n.Reopened, Unpinned: n.Unpinned, Packets: n.Packets, Bytes: n.Bytes,
+		GenerationRef: c.ref(g), State: stateName(rec.State), Roles: c.rolesOf(g), Since: rec.Since,
+		New: n.New, Orphans: n.Orphans, Reopened: n.Reopened, Rejoined: n.Rejoined, Moved: n.Moved,
+		Unpinned: n.Unpinned, Packets: sent.Packets, Bytes: sent.Bytes,
 	}
 	out.NewSinceFlip, out.ReopenedSinceFlip = sinceFlip(rec, n)
 	if d := c.drains[g]; d != nil && d.reason != "" && rec.State == kernel.Draining {
 		out.State, out.Reason = api.StateInconclusive, d.reason
 	}
-	for _, id := range c.image.BackendsOf(g) {
-		out.Backends = append(out.Backends, c.backend(id))
-	}
-	return out, nil
+	return out
 }
 
 // sinceFlip is what a generation counted since the flip away from it; nothing while it is live or was never.
@@ -175,43 +200,71 @@ func sinceFlip(rec kernel.Generation, n kernel.Counters) (fresh, reopened uint64
 	return n.New - rec.NewAtFlip, n.Reopened - rec.ReopenedAtFlip
 }
 
-func (c *Controller) backend(id uint16) api.Backend {
+func (c *Controller) backend(id uint16, counts kernel.Counts) api.Backend {
 	b := c.image.Backends[id]
 	out := api.Backend{
 		ID: id, Port: b.Port, Weight: uint32(b.Weight), State: api.BackendInUse, Sessions: c.last.Sessions[id].Total(),
 	}
+	noteSent(&out, counts)
+	out.Health = c.shownHealth(id)
 	if b.Use == kernel.Removed {
 		out.State = api.BackendRemoved
+	} else if b.Lost != ([2]bool{}) {
+		out.State = api.BackendLost
 	} else if b.Weight == 0 {
 		out.State = api.BackendDraining
+	} else if b.Use == kernel.Resting {
+		out.State = api.BackendResting
 	}
+	out.Occupancy = c.shownOccupancy(id)
 	for _, f := range kernel.Families() {
 		addr := b.Addrs[f]
-		if !addr.IsValid() {
-			continue
+		if !addr.IsValid() || f == kernel.IPv6 && addr == b.Addrs[kernel.IPv4] {
+			continue // ipip carries both families to one address
 		}
 		hop := c.hops.get(addr)
 		out.Addresses = append(out.Addresses, addr.String())
 		out.NextHops = append(out.NextHops, api.NextHop{
-			Family: familyName(f), Interface: hop.IfName, MAC: net.HardwareAddr(hop.DstMAC[:]).String(),
+			Family: familyName(familyOf(addr)), Interface: hop.IfName, MAC: net.HardwareAddr(hop.DstMAC[:]).String(),
 			State: hop.State.String(), Reason: hop.Reason,
 		})
 	}
 	return out
 }
 
+func noteSent(b *api.Backend, counts kernel.Counts) {
+	sent, counted := counts.Backend(b.ID)
+	b.Counted, b.Packets, b.Bytes = counted, sent.Packets, sent.Bytes
+}
+
 // sessions of a generation, by the newest sweep.
 func (c *Controller) sessions(g uint16) api.Sessions {
 	var s api.Sessions
 	for _, id := range c.image.BackendsOf(g) {
-		n := c.last.Sessions[id]
-		s.HalfOpen += uint64(n[kernel.HalfOpen])
-		s.Young += uint64(n[kernel.Young])
-		s.Established += uint64(n[kernel.Established])
-		s.Closing += uint64(n[kernel.Closing])
-		s.Total += n.Total()
+		addSessions(&s, c.last.Sessions[id])
+		s.Flows += uint64(c.last.Flows[id])
+	}
+	return c.ofClients(g, s)
+}
+
+// ofClients says the same where sessions are of clients: one that is closing has no flow left, and lingers. Where each flow
+// is a session, the number of flows tells nothing more.
+func (c *Controller) ofClients(g uint16, s api.Sessions) api.Sessions {
+	if c.image.Services[c.image.Generations[g].Service].Affinity != kernel.AffinityFlow {
+		s.Lingering, s.Closing = s.Closing, 0
+	} else if s.Flows <= s.Total {
+		s.Flows = 0
 	}
 	return s
+}
+
+func addSessions(s *api.Sessions, n kernel.States) {
+	s.HalfOpen += uint64(n[kernel.HalfOpen])
+	s.Young += uint64(n[kernel.Young])
+	s.Established += uint64(n[kernel.Established])
+	s.Closing += uint64(n[kernel.Closing])
+	s.Evicting += uint64(n[kernel.Evicting])
+	s.Total += n.Total()
 }
 
 func stateName(s kernel.GenerationState) string {
@@ -233,9 +286,19 @@ func familyName(f kernel.Family) string {
 	return "ipv6"
 }
 
+func familyOf(a netip.Addr) kernel.Family {
+	if a.Is4() {
+		return kernel.IPv4
+	}
+	return kernel.IPv6
+}
+
 func forwardingName(f kernel.Forwarding) string {
-	if f == kernel.NAT {
+	switch f {
+	case kernel.NAT:
 		return "nat"
+	case kernel.IPIP:
+		return "ipip"
 	}
 	return "dsr"
 }

@@ -26,12 +26,16 @@ type builder struct {
 	notes []string
 	errs  config.Errors
 	full  error // some kind of id has run out
+
+	free free
 }
 
 // Build makes the image that the configuration wants, out of the one that the kernel has. The notes say what an
 // operator should know of it. An error is a refusal: the file asks for what this state does not allow.
 func Build(in Inputs) (*Image, []string, error) {
 	b := &builder{Inputs: in, im: in.Have.Clone()}
+	b.im.reindex() // an index of its own, to add to
+	b.free = freeIn(in.Have)
 	for _, s := range in.Config.Services {
 		if err := b.service(s); err != nil {
 			b.errs = append(b.errs, err)
@@ -41,6 +45,7 @@ func Build(in Inputs) (*Image, []string, error) {
 		return nil, nil, b.errs
 	}
 	b.closeMissing()
+	b.testers()
 	b.listeners()
 	if len(b.errs) > 0 {
 		return nil, nil, b.errs
@@ -48,6 +53,7 @@ func Build(in Inputs) (*Image, []string, error) {
 	if b.full != nil {
 		return nil, nil, b.full
 	}
+	b.im.reindex() // in an order that does not tell how it came about
 	return b.im, b.notes, nil
 }
 
@@ -59,21 +65,32 @@ func (b *builder) note(format string, args ...any) {
 func (b *builder) service(s config.Service) *config.Error {
 	index, there := b.im.ServiceNamed(s.Name)
 	if !there {
-		index = firstFree(b, "services", b.im.Services, kernel.MaxServices)
+		index = b.next(&b.free.services)
 	}
 	have := b.im.Services[index]
 	if there && have.Forwarding != forwardingOf(s) {
 		return b.Config.Mistake("services."+s.Name+".forwarding",
 			"cannot change while the service is there: its sessions were pinned in the old mode; make a service of another name")
 	}
-	have.Service = kernel.Service{Name: s.Name, Forwarding: forwardingOf(s), ReuseAfter: b.Ticks(s.Timeouts.ReuseAfter)}
-	b.im.Services[index] = have
+	have.Service = kernel.Service{
+		Name: s.Name, Forwarding: forwardingOf(s), ReuseAfter: b.Ticks(s.Timeouts.ReuseAfter), Timeouts: timeoutsOf(s.Timeouts, b.Ticks),
+		Affinity: affinityOf(s), LingerCap: b.Ticks(s.Timeouts.LingerCap), SessionVIP: b.sessionVIPs(s, have.SessionVIP),
+		ClampMSS: s.MSS == config.MSSAuto, NewFlows: newFlowsOf(s.Limits.NewFlows, b.Ticks), HalfOpen: halfOpenOf(s.Limits.HalfOpen),
+		Busy: have.Busy,
+	}
+	b.im.addService(index, have)
 	if err := b.pools(index, s); err != nil {
 		return err
 	}
+	if s.OnBackendLoss != config.LossMove {
+		b.im.keepSessions(index)
+	}
 	b.firstLive(index)
 	b.draining(index)
-	b.settings(index, s)
+	b.candidate(index)
+	if !there {
+		b.savedTesters(index, s.Name)
+	}
 	return nil
 }
 
@@ -97,11 +114,23 @@ func (b *builder) firstLive(index uint16) {
 	}
 	if g, ok := b.liveOf(index, s.Name); ok {
 		s.Steer = kernel.Steer{Live: g}
+		s.Busy, s.Steer.Busy = b.savedBusy(s.Name)
 		b.im.Services[index] = s
 		rec := b.im.Generations[g]
 		rec.State, rec.Since = kernel.Live, b.Now
 		b.im.Generations[g] = rec
 	}
+}
+
+// savedBusy is what a service that was closed before a reboot told new sessions.
+func (b *builder) savedBusy(name string) (kernel.Busy, bool) {
+	switch b.State.Services[name].Closed {
+	case state.ClosedByReset:
+		return kernel.BusyReset, true
+	case state.ClosedByICMP:
+		return kernel.BusyICMP, true
+	}
+	return kernel.BusyReset, false
 }
 
 func (b *builder) liveOf(index uint16, name string) (uint16, bool) {
@@ -137,16 +166,6 @@ func (b *builder) ofColour(service uint16, name string) (uint16, bool) {
 	return 0, false
 }
 
-// settings writes timeouts into every backend of the service, those that drain included.
-func (b *builder) settings(index uint16, s config.Service) {
-	for id, e := range b.im.Backends {
-		if e.Service == index {
-			e.Timeouts = timeoutsOf(s.Timeouts, b.Ticks)
-			b.im.Backends[id] = e
-		}
-	}
-}
-
 // closeMissing turns the services that the file no longer has into draining ones.
 func (b *builder) closeMissing() {
 	for index, s := range b.im.Services {
@@ -156,6 +175,7 @@ func (b *builder) closeMissing() {
 		if s.Steer.Live != 0 {
 			b.note("service %s is no longer in the file: it takes no new sessions and is removed when its last has ended", s.Name)
 		}
+		b.im.keepSessions(index)
 		s.Steer = kernel.Steer{}
 		b.im.Services[index] = s
 		for _, g := range b.im.GenerationsOf(index) {
@@ -166,8 +186,11 @@ func (b *builder) closeMissing() {
 }
 
 func forwardingOf(s config.Service) kernel.Forwarding {
-	if s.Forwarding == config.NAT {
+	switch s.Forwarding {
+	case config.NAT:
 		return kernel.NAT
+	case config.IPIP:
+		return kernel.IPIP
 	}
 	return kernel.DSR
 }
@@ -178,18 +201,8 @@ func timeoutsOf(t config.Timeouts, ticks func(time.Duration) uint32) (out kernel
 	out[kernel.TCPClosing] = ticks(t.TCPClosing)
 	out[kernel.UDPNew] = ticks(t.UDPNew)
 	out[kernel.UDP] = ticks(t.UDP)
+	out[kernel.Linger] = ticks(t.Linger)
 	return out
-}
-
-// firstFree is the smallest id below the limit that is not in use; ids begin at 1. When none is left the build fails.
-func firstFree[V any](b *builder, what string, used map[uint16]V, limit int) uint16 {
-	for id := 1; id < limit; id++ {
-		if _, taken := used[uint16(id)]; !taken {
-			return uint16(id)
-		}
-	}
-	b.full = fmt.Errorf("all %d ids of %s are in use, those that drain included: wait for a drain to end", limit-1, what)
-	return 0
 }
 
 // nextNumber is the number of a service's next generation: they only grow, over reboots too.

@@ -1,6 +1,10 @@
 package image
 
-import kernel "github.com/ebbtide/ebbtide/maps"
+import (
+	"maps"
+
+	kernel "github.com/ebbtide/ebbtide/maps"
+)
 
 // Collect takes out of an image what a complete sweep found unused: backends that left their pool, VIP ids and closed
 // listeners without a flow, then generations without a slot and without backends, then services without anything. The
@@ -9,30 +13,35 @@ import kernel "github.com/ebbtide/ebbtide/maps"
 func (im *Image) Collect(sweep kernel.Sweep) (*Image, bool) {
 	out := im.Clone()
 	out.collectBackends(sweep)
+	out.collectGenerations()
 	out.collectListeners(sweep)
-	for index, s := range out.Services {
-		if s.Steer.Live == 0 && len(out.GenerationsOf(index)) == 0 && !out.hasListeners(index) {
-			delete(out.Services, index)
-		}
-	}
+	out.collectServices()
+	out.reindex()
 	if left, clash := out.replies(); clash == nil {
 		out.Replies = left
 	}
-	return out, out.size() != im.size()
+	return out, out.size() != im.size() || !maps.Equal(out.Listeners, im.Listeners)
 }
 
 func (im *Image) size() int {
-	return len(im.Services) + len(im.Generations) + len(im.Backends) + len(im.VIPs) + len(im.Listeners) + len(im.Replies)
+	return len(im.Services) + len(im.Generations) + len(im.Backends) + len(im.VIPs) + len(im.Listeners) + len(im.Replies) + len(im.Testers)
 }
 
 func (im *Image) collectBackends(sweep kernel.Sweep) {
 	for id, b := range im.Backends {
-		if sweep.Sessions[id].Total() == 0 && (b.Use == kernel.Removed || im.over(b.Generation)) {
+		if sweep.Sessions[id].Total() == 0 && sweep.Flows[id] == 0 && (b.Use == kernel.Removed || im.over(b.Generation)) {
 			delete(im.Backends, id)
 		}
 	}
+}
+
+func (im *Image) collectGenerations() {
+	inUse := map[uint16]bool{}
+	for _, b := range im.Backends {
+		inUse[b.Generation] = true
+	}
 	for index, g := range im.Generations {
-		if g.Colour == kernel.NoColour && im.over(index) && len(im.BackendsOf(index)) == 0 {
+		if g.Colour == kernel.NoColour && im.over(index) && !inUse[index] {
 			delete(im.Generations, index)
 		}
 	}
@@ -55,7 +64,8 @@ func (im *Image) takesOrphans(generation uint16) bool {
 }
 
 // collectListeners removes closed listeners that have no flow left, and VIP ids that no listener names. A closed port of
-// a listener that is open at others has no count of its own: it goes when its VIP id has no flow left.
+// a listener that is open at others has no count of its own: it goes when its VIP id has no flow left. The place of one of
+// all ports is then its mark's.
 func (im *Image) collectListeners(sweep kernel.Sweep) {
 	open, shared := map[uint16]bool{}, map[uint16]bool{}
 	for _, l := range im.Listeners {
@@ -63,14 +73,17 @@ func (im *Image) collectListeners(sweep kernel.Sweep) {
 	}
 	for socket, l := range im.Listeners {
 		unused := sweep.VIPs[l.VIP] == 0 || !shared[l.ID] && sweep.Listeners[l.ID] == 0
-		if l.Kind == kernel.Closed && unused {
+		if l.Kind == kernel.Closed && unused && socket.Port == 0 {
+			im.Listeners[socket] = kernel.Listener{VIP: l.VIP, Kind: kernel.Mark}
+		} else if l.Kind == kernel.Closed && unused {
 			delete(im.Listeners, socket)
 		} else if l.Kind != kernel.Mark {
 			open[l.VIP] = true
 		}
 	}
-	for id := range im.VIPs {
-		if !open[id] {
+	sessions := im.sessionVIPs()
+	for id, v := range im.VIPs {
+		if !open[id] && !sessions[id] && (v.Protocol != kernel.ProtocolSession || sweep.VIPs[id] == 0) {
 			delete(im.VIPs, id)
 		}
 	}
@@ -82,11 +95,20 @@ func (im *Image) collectListeners(sweep kernel.Sweep) {
 	im.nameListeners()
 }
 
-func (im *Image) hasListeners(service uint16) bool {
+func (im *Image) collectServices() {
+	inUse := map[uint16]bool{}
+	for _, g := range im.Generations {
+		inUse[g.Service] = true
+	}
 	for _, l := range im.Listeners {
-		if l.Service == service && l.Kind != kernel.Mark {
-			return true
+		if l.Kind != kernel.Mark {
+			inUse[l.Service] = true
 		}
 	}
-	return false
+	for index, s := range im.Services {
+		if s.Steer.Live == 0 && !inUse[index] {
+			delete(im.Services, index)
+		}
+	}
+	im.dropStrayTesters()
 }

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/ebbtide/ebbtide/internal/maglev"
 	kernel "github.com/ebbtide/ebbtide/maps"
 )
 
@@ -24,6 +23,9 @@ type Image struct {
 	VIPs        map[uint16]kernel.VIP
 	Listeners   map[kernel.Socket]kernel.Listener
 	Replies     map[kernel.Socket]kernel.Reply
+	Testers     map[kernel.Tester]kernel.TesterOrigin
+
+	index *index
 }
 
 // Service is a service's record and steer word.
@@ -32,46 +34,60 @@ type Service struct {
 	Steer kernel.Steer
 }
 
-// Backend is one real server over both families: the same id, an address or none in each.
+// Backend is one real server over both families: the same id, an address or none in each. In ipip an address is where
+// packets of that family are carried to, and may be of the other one.
 type Backend struct {
 	Addrs [2]netip.Addr
 	kernel.Backend
+	Lost [2]bool // nobody is there, and its service moves its sessions: it gets no new ones
 }
 
 // New is an empty image.
 func New() *Image {
-	return &Image{
+	im := &Image{
 		Services: map[uint16]Service{}, Generations: map[uint16]kernel.Generation{}, Backends: map[uint16]Backend{},
 		VIPs: map[uint16]kernel.VIP{}, Listeners: map[kernel.Socket]kernel.Listener{}, Replies: map[kernel.Socket]kernel.Reply{},
+		Testers: map[kernel.Tester]kernel.TesterOrigin{},
 	}
+	im.reindex()
+	return im
 }
 
-// Clone copies an image, so that a change of one does not show in the other.
+// Clone copies an image, so that a change of one does not show in the other. What belongs to what must stay.
 func (im *Image) Clone() *Image {
 	return &Image{
 		Services: maps.Clone(im.Services), Generations: maps.Clone(im.Generations), Backends: maps.Clone(im.Backends),
 		VIPs: maps.Clone(im.VIPs), Listeners: maps.Clone(im.Listeners), Replies: maps.Clone(im.Replies),
+		Testers: maps.Clone(im.Testers),
+		index:   im.index,
 	}
+}
+
+// WithService is the image with another record of a service that it has. All else is shared, and nobody changes it.
+func (im *Image) WithService(index uint16, s Service) *Image {
+	out := *im
+	out.Services = maps.Clone(im.Services)
+	out.Services[index] = s
+	return &out
+}
+
+// WithGeneration is the image with another record of a generation that it has. All else is shared, and nobody changes it.
+func (im *Image) WithGeneration(index uint16, g kernel.Generation) *Image {
+	out := *im
+	out.Generations = maps.Clone(im.Generations)
+	out.Generations[index] = g
+	return &out
 }
 
 // ServiceNamed finds a service by name.
 func (im *Image) ServiceNamed(name string) (uint16, bool) {
-	for index, s := range im.Services {
-		if s.Name == name {
-			return index, true
-		}
-	}
-	return 0, false
+	at, ok := im.index.services[name]
+	return at, ok
 }
 
 // GenerationsOf lists the indexes of a service's generations, oldest first.
 func (im *Image) GenerationsOf(service uint16) []uint16 {
-	var out []uint16
-	for index, g := range im.Generations {
-		if g.Service == service {
-			out = append(out, index)
-		}
-	}
+	out := slices.Clone(im.index.generations[service])
 	slices.SortFunc(out, func(a, b uint16) int {
 		return cmp.Compare(im.Generations[a].Number, im.Generations[b].Number)
 	})
@@ -80,9 +96,9 @@ func (im *Image) GenerationsOf(service uint16) []uint16 {
 
 // InColour finds the generation that holds a colour of a service.
 func (im *Image) InColour(service uint16, c kernel.Colour) (uint16, bool) {
-	for index, g := range im.Generations {
-		if g.Service == service && g.Colour == c {
-			return index, true
+	for _, g := range im.index.generations[service] {
+		if im.Generations[g].Colour == c {
+			return g, true
 		}
 	}
 	return 0, false
@@ -90,12 +106,7 @@ func (im *Image) InColour(service uint16, c kernel.Colour) (uint16, bool) {
 
 // BackendsOf lists the ids of a generation's backends, in order.
 func (im *Image) BackendsOf(generation uint16) []uint16 {
-	var out []uint16
-	for id, b := range im.Backends {
-		if b.Generation == generation {
-			out = append(out, id)
-		}
-	}
+	out := slices.Clone(im.index.backends[generation])
 	slices.Sort(out)
 	return out
 }
@@ -108,33 +119,6 @@ func (im *Image) Families(service uint16) (has [2]bool) {
 		}
 	}
 	return has
-}
-
-// Maglev builds the table of a generation and family: backend ids, nil when none takes sessions.
-func (im *Image) Maglev(generation uint16, f kernel.Family) []uint16 {
-	var entries []maglev.Entry
-	var ids []uint16
-	for _, id := range im.BackendsOf(generation) {
-		b := im.Backends[id]
-		if b.Use != kernel.InPool || b.Weight == 0 || !b.Addrs[f].IsValid() {
-			continue
-		}
-		entries = append(entries, maglev.Entry{Name: b.name(), Weight: uint32(b.Weight)})
-		ids = append(ids, id)
-	}
-	if len(entries) == 0 {
-		return nil
-	}
-	table := maglev.Build(entries, maglev.Size(len(entries)))
-	for i, at := range table {
-		table[i] = ids[at]
-	}
-	return table
-}
-
-// name identifies a backend the same way on every host.
-func (b Backend) name() string {
-	return b.key().String()
 }
 
 // key is a backend's identity within its generation.

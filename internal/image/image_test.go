@@ -44,7 +44,7 @@ func parse(t testing.TB, yaml string) *config.Config {
 
 func build(t testing.TB, yaml string, have *Image, st state.State) (*Image, []string, error) {
 	t.Helper()
-	return Build(Inputs{Config: parse(t, yaml), State: st, Have: have, Now: noon, Ticks: func(d time.Duration) uint32 {
+	return Build(Inputs{Config: parse(t, yaml), State: st, Have: have, Now: noon.Local(), Ticks: func(d time.Duration) uint32 {
 		return uint32(d / time.Second)
 	}})
 }
@@ -265,5 +265,17 @@ func TestARemovedServiceGoesWhenAllOfItIsUnused(t *testing.T) {
 	}
 	if next.size() != 0 {
 		t.Errorf("left: %+v", next)
+	}
+}
+
+// Ids are for the kernel's arrays: what comes after the last one would be counted as nobody's.
+func TestTheLastIDsAreGivenOutAndNoMore(t *testing.T) {
+	b := &builder{}
+	free := idsBelow(4, "things", map[uint16]bool{2: true})
+	if one, two := b.next(&free), b.next(&free); one != 1 || two != 3 || b.full != nil {
+		t.Errorf("ids %d and %d, %v", one, two, b.full)
+	}
+	if id := b.next(&free); id != 0 || b.full == nil || !strings.Contains(b.full.Error(), "all 3 ids of things are in use") {
+		t.Errorf("id %d, %v", id, b.full)
 	}
 }

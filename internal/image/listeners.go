@@ -19,14 +19,14 @@ type vipKey struct {
 func (b *builder) listeners() {
 	gone := keysOf(b.im.Listeners)
 	ids := b.vipIDs()
-	nextID := b.listenerIDs()
+	nextID := b.idOfListener()
 	for _, s := range b.Config.Services {
 		index, _ := b.im.ServiceNamed(s.Name)
 		for _, l := range s.Listeners {
 			key := vipKey{l.VIP, kernel.Protocol(l.Protocol)}
 			vip, ok := ids[key]
 			if !ok {
-				vip = firstFree(b, "pairs of VIP and protocol", b.im.VIPs, kernel.MaxVIPs)
+				vip = b.next(&b.free.vips)
 				ids[key] = vip
 				b.im.VIPs[vip] = kernel.VIP{Addr: l.VIP, Protocol: key.proto}
 			}
@@ -38,9 +38,7 @@ func (b *builder) listeners() {
 				b.im.Listeners[socket] = entry
 				delete(gone, socket)
 			}
-			mark := kernel.Socket{Addr: l.VIP, Protocol: key.proto}
-			b.im.Listeners[mark] = kernel.Listener{VIP: vip, Kind: kernel.Mark}
-			delete(gone, mark)
+			b.mark(kernel.Socket{Addr: l.VIP, Protocol: key.proto}, vip)
 		}
 	}
 	b.closeListeners(gone)
@@ -55,9 +53,12 @@ func (b *builder) listeners() {
 func (b *builder) refuseMove(s config.Service, index uint16, l config.Listener) {
 	for port := int(l.First); port <= int(l.Last); port++ {
 		socket := kernel.Socket{Addr: l.VIP, Port: uint16(port), Protocol: kernel.Protocol(l.Protocol)}
-		have, there := b.Have.Listeners[socket]
-		if !there || have.Service == index || have.Forwarding == kernel.DSR && forwardingOf(s) == kernel.DSR {
+		have, there := b.Have.listener(socket)
+		if !there || have.Service == index || have.Forwarding != kernel.NAT && s.Forwarding != config.NAT {
 			continue
+		}
+		if b.Have.Listeners[socket] != have && have.Forwarding == forwardingOf(s) {
+			continue // it is taken out of all ports, which keep their replies
 		}
 		b.errs = append(b.errs, b.Config.Mistake("services."+s.Name+".listeners",
 			fmt.Sprintf("%s %s port %d belongs to service %s, whose sessions go on, and one of the two is nat: take it out of the file, and add it here when status shows it no more",
@@ -90,16 +91,6 @@ func (b *builder) vipIDs() map[vipKey]uint16 {
 	return out
 }
 
-func (b *builder) closeListeners(gone map[kernel.Socket]bool) {
-	for socket := range gone {
-		l := b.im.Listeners[socket]
-		if l.Kind == kernel.Open {
-			l.Kind = kernel.Closed
-			b.im.Listeners[socket] = l
-		}
-	}
-}
-
 // nameListeners notes with each VIP id its listener, where it is the only one: the sweeper need not look it up then.
 func (im *Image) nameListeners() {
 	only, several := map[uint16]uint16{}, map[uint16]bool{}
@@ -120,24 +111,15 @@ func (im *Image) nameListeners() {
 	}
 }
 
-// listenerIDs gives out ids of listeners: the one that its first port had already, else a free one.
-func (b *builder) listenerIDs() func(service uint16, l config.Listener) uint16 {
-	used := map[uint16]bool{}
-	for _, l := range b.im.Listeners {
-		used[l.ID] = true
-	}
+// idOfListener gives out ids of listeners: the one that its first port had already, else a free one.
+func (b *builder) idOfListener() func(service uint16, l config.Listener) uint16 {
 	given := map[uint16]bool{}
-	next := uint16(1)
 	return func(service uint16, l config.Listener) uint16 {
 		have, ok := b.im.Listeners[kernel.Socket{Addr: l.VIP, Port: l.First, Protocol: kernel.Protocol(l.Protocol)}]
 		if ok && have.ID != 0 && have.Service == service && !given[have.ID] {
 			given[have.ID] = true
 			return have.ID
 		}
-		for used[next] || given[next] {
-			next++ // MaxListeners is well over what a file may have
-		}
-		given[next] = true
-		return next
+		return b.next(&b.free.listeners)
 	}
 }

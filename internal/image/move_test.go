@@ -127,17 +127,17 @@ func TestAfterARebootAnEditedVersionOfTheLiveColourIsStillTheLiveColour(t *testi
 // What a kill between the two families of a backend leaves is written again, not taken for what was wanted.
 func TestABackendWhoseFamiliesDisagreeIsNotTheOneThatIsWanted(t *testing.T) {
 	im := New()
-	b := kernel.Backend{Addr: netip.MustParseAddr("10.0.0.1"), Use: kernel.InPool, Weight: 1, Timeouts: kernel.Timeouts{1, 2, 3, 4, 5}}
-	im.addBackend(kernel.IPv4, 1, b)
+	b := kernel.Backend{Addr: netip.MustParseAddr("10.0.0.1"), Use: kernel.InPool, Weight: 1}
+	im.joinBackend(kernel.IPv4, 1, b)
 	whole := im.Clone()
 	b.Addr = netip.MustParseAddr("2001:db8::1")
-	whole.addBackend(kernel.IPv6, 1, b)
-	b.Timeouts[0] = 9
-	im.addBackend(kernel.IPv6, 1, b)
-	if reflect.DeepEqual(im.Backends[1], whole.Backends[1]) || im.Backends[1].Timeouts != (kernel.Timeouts{}) {
+	whole.joinBackend(kernel.IPv6, 1, b)
+	b.Weight = 9
+	im.joinBackend(kernel.IPv6, 1, b)
+	if reflect.DeepEqual(im.Backends[1], whole.Backends[1]) || im.Backends[1].Use != 0 {
 		t.Errorf("%+v", im.Backends[1])
 	}
-	if whole.Backends[1].Timeouts == (kernel.Timeouts{}) {
+	if whole.Backends[1].Use != kernel.InPool {
 		t.Errorf("families that agree: %+v", whole.Backends[1])
 	}
 }

@@ -85,11 +85,11 @@ func (b *builder) generation(index uint16, s config.Service, c config.Colour, po
 		}
 		b.retire(old)
 	}
-	g := firstFree(b, "generations", b.im.Generations, kernel.MaxGenerations)
-	b.im.Generations[g] = kernel.Generation{
+	g := b.next(&b.free.generations)
+	b.im.addGeneration(g, kernel.Generation{
 		Number: b.numberFor(index, s.Name, pool.Version), Service: index, Colour: ColourOf(c), State: kernel.Candidate,
 		Version: pool.Version, Since: b.Now,
-	}
+	})
 	return g, nil
 }
 
@@ -141,7 +141,7 @@ func (b *builder) retire(g uint16) {
 		return
 	}
 	rec.Colour = kernel.NoColour
-	if rec.State == kernel.Live {
+	if rec.State == kernel.Live || rec.State == kernel.Candidate { // either had new sessions
 		rec.NewAtFlip, rec.ReopenedAtFlip = UnknownCount, UnknownCount
 	}
 	if rec.State != kernel.Draining {
@@ -162,9 +162,17 @@ func (b *builder) backends(service, g uint16, s config.Service, pool config.Pool
 			Weight: uint16(want.Weight), Use: kernel.InPool,
 		}}
 		e.Addrs[kernel.IPv4], e.Addrs[kernel.IPv6] = want.Addr4(), want.Addr6()
+		if s.Forwarding == config.IPIP && !e.Addrs[kernel.IPv4].IsValid() {
+			e.Addrs[kernel.IPv4] = want.Addr6()
+		}
 		id, ok := have[e.key()]
 		if !ok {
-			id = firstFree(b, "backends", b.im.Backends, kernel.MaxBackends)
+			b.im.addBackend(b.next(&b.free.backends), e)
+			continue
+		}
+		e.Lost = b.im.Backends[id].Lost
+		if b.im.Backends[id].Use == kernel.Resting {
+			e.Use = kernel.Resting // until whoever rests it says otherwise
 		}
 		delete(have, e.key())
 		b.im.Backends[id] = e

@@ -15,7 +15,8 @@ func Read(t *kernel.Tables) (*Image, error) {
 	im.Generations = t.Generations()
 	for _, f := range kernel.Families() {
 		for id, b := range t.Backends(f) {
-			im.addBackend(f, id, b)
+			im.joinBackend(f, id, b)
+			im.noteLoss(f, id, t.Lost(f, id))
 		}
 	}
 	var err error
@@ -28,18 +29,30 @@ func Read(t *kernel.Tables) (*Image, error) {
 	if im.Replies, err = t.Replies(); err != nil {
 		return nil, err
 	}
+	if im.Testers, err = t.Testers(); err != nil {
+		return nil, err
+	}
+	im.reindex()
 	return im, nil
 }
 
-func (im *Image) addBackend(f kernel.Family, id uint16, b kernel.Backend) {
+// noteLoss takes over what the record of one family says.
+func (im *Image) noteLoss(f kernel.Family, id uint16, lost bool) {
+	e := im.Backends[id]
+	e.Lost[f] = lost
+	im.Backends[id] = e
+}
+
+// joinBackend adds what one family has of a backend.
+func (im *Image) joinBackend(f kernel.Family, id uint16, b kernel.Backend) {
 	e, there := im.Backends[id]
 	e.Addrs[f] = b.Addr
-	b.Addr = netip.Addr{} // Addrs has them
+	b.Addr, b.Outer = netip.Addr{}, 0 // Addrs has them
 	switch {
 	case !there:
 		e.Backend = b
 	case e.Backend != b: // a writer was killed between the families
-		e.Timeouts = kernel.Timeouts{} // of no backend: they are written again
+		e.Use = 0 // that of no backend: it is written again
 	}
 	im.Backends[id] = e
 }

@@ -13,6 +13,7 @@ import (
 // Writer brings the kernel from one image to another. Step, when set, hears of every write before it is made.
 type Writer struct {
 	Tables *kernel.Tables
+	Now    uint32 // tick from which the cap of what takes no new sessions any more counts
 	Step   func(what string)
 }
 
@@ -22,6 +23,9 @@ type Writer struct {
 func (w Writer) Write(have, want *Image) error {
 	w.records(have, want)
 	if err := w.maglev(want); err != nil {
+		return err
+	}
+	if err := w.putTesters(have, want); err != nil {
 		return err
 	}
 	w.steer(have, want)
@@ -62,6 +66,7 @@ func (w Writer) records(have, want *Image) {
 	w.generations(have, want)
 	for id, b := range want.Backends {
 		old, there := have.Backends[id]
+		old.Lost = b.Lost // no record of it is written here: it goes with the next hop
 		if there && old == b {
 			continue
 		}
@@ -90,37 +95,43 @@ func (w Writer) backend(id uint16, old, b Backend, there bool) {
 		if !there || old.Addrs[f] != b.Addrs[f] {
 			e := b.Backend
 			e.Addr = b.Addrs[f]
+			if b.Forwarding == kernel.IPIP {
+				e.Outer = family(e.Addr)
+			}
 			w.Tables.PutBackend(f, id, e)
 			continue
 		}
-		w.Tables.NoteBackend(f, id, b.Weight, b.Use)
-		if old.Timeouts != b.Timeouts {
-			w.Tables.SetTimeouts(f, id, b.Timeouts)
-		}
+		w.Tables.NoteBackend(f, id, b.Weight, b.Use, w.Now)
 	}
 }
 
 // maglev goes by what is in the kernel, not by the old image: a table may be what a killed writer left out.
 func (w Writer) maglev(want *Image) error {
+	var changed []kernel.MaglevTable
 	for index := range want.Generations {
 		for _, f := range kernel.Families() {
-			table := want.Maglev(index, f)
-			if w.Tables.HasMaglev(index, f, table) {
+			takers := want.takers(index, f)
+			if w.Tables.HasMaglev(index, f, takers.digest()) {
 				continue
 			}
 			w.step("generation %d: Maglev table of family %d", index, f)
-			if err := w.Tables.SetMaglev(index, f, table); err != nil {
-				return err
+			changed = append(changed, kernel.MaglevTable{Generation: index, Family: f, IDs: takers.table(), Digest: takers.digest()})
+			if len(changed) == kernel.MaglevBatch {
+				if err := w.Tables.SetMaglevs(changed); err != nil {
+					return err
+				}
+				changed = nil
 			}
 		}
 	}
-	return nil
+	return w.Tables.SetMaglevs(changed)
 }
 
 func (w Writer) steer(have, want *Image) {
 	for index, s := range want.Services {
 		if have.Services[index].Steer != s.Steer {
 			w.step("service %d: steer", index)
+			w.Tables.SetFlipped(index, w.Now)
 			w.Tables.SetSteer(index, s.Steer)
 		}
 	}
@@ -200,32 +211,49 @@ func (w Writer) remove(have, want *Image) error {
 			errs = append(errs, w.Tables.RemoveVIP(id))
 		}
 	}
+	errs = append(errs, w.removeTesters(have, want))
 	w.removeRecords(have, want, &errs)
 	return errors.Join(errs...)
 }
 
 func (w Writer) removeRecords(have, want *Image, errs *[]error) {
+	var gone []uint16
 	for index := range have.Generations {
 		if _, keep := want.Generations[index]; !keep {
 			w.step("remove generation %d", index)
-			*errs = append(*errs, w.Tables.RemoveGeneration(index))
+			gone = append(gone, index)
 		}
 	}
-	for id, b := range have.Backends {
-		if _, keep := want.Backends[id]; keep {
-			continue
+	*errs = append(*errs, w.Tables.RemoveGenerations(gone...), w.removeBackends(have, want))
+	for index := range have.Services {
+		if _, keep := want.Services[index]; !keep {
+			w.step("remove service %d", index)
+			*errs = append(*errs, w.Tables.RemoveService(index))
 		}
+	}
+}
+
+func (w Writer) removeBackends(have, want *Image) error {
+	var gone []uint16
+	for id := range have.Backends {
+		if _, keep := want.Backends[id]; !keep {
+			gone = append(gone, id)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	w.step("counts of %d backends", len(gone))
+	if err := w.Tables.FoldCounts(gone...); err != nil {
+		return err
+	}
+	for _, id := range gone {
 		w.step("remove backend %d", id)
 		for _, f := range kernel.Families() {
-			if b.Addrs[f].IsValid() {
+			if have.Backends[id].Addrs[f].IsValid() {
 				w.Tables.RemoveBackend(f, id)
 			}
 		}
 	}
-	for index := range have.Services {
-		if _, keep := want.Services[index]; !keep {
-			w.step("remove service %d", index)
-			w.Tables.RemoveService(index)
-		}
-	}
+	return nil
 }

@@ -14,6 +14,10 @@ import (
 	"slices"
 )
 
+// Version of the tables: raised when Build or Size gives another table for the same backends, so that those in the kernel
+// are known to be old.
+const Version = 1
+
 // Entry is one backend. Names have to differ. A weight of 0 takes no slots.
 type Entry struct {
 	Name   string

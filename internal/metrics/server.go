@@ -11,18 +11,45 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/common/expfmt"
 )
 
-// Handler serves /metrics from source, through a registry of its own.
-func Handler(source Source) (http.Handler, error) {
-	registry := prometheus.NewRegistry()
-	if err := registry.Register(NewCollector(source)); err != nil {
-		return nil, fmt.Errorf("register the metrics: %w", err)
-	}
+// atOnce is how many scrapes may be under way: each holds a page.
+const atOnce = 4
+
+// Handler serves /metrics: what source has, and the memory, files and goroutines of this process. When that fails, so does the scrape: old
+// figures would look like new ones.
+func Handler(source Source) http.Handler {
+	room := make(chan struct{}, atOnce)
+	own := prometheus.NewRegistry()
+	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
-	return mux, nil
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case room <- struct{}{}:
+			defer func() { <-room }()
+		default:
+			http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
+			return
+		}
+		figures, err := source.Figures(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		daemon, err := own.Gather()
+		if err != nil {
+			http.Error(w, "read the daemon's own figures: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = w.Write(write(figures)) // who has gone away needs no figures
+		for _, family := range daemon {
+			_, _ = expfmt.MetricFamilyToText(w, family)
+		}
+	})
+	return mux
 }
 
 // Listen listens on addr, which has to be a loopback address and a port: whoever

@@ -2,10 +2,14 @@ package metrics_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"github.com/ebbtide/ebbtide/internal/metrics"
 )
@@ -34,29 +38,44 @@ func TestMetricsListenOnLoopbackOnly(t *testing.T) {
 }
 
 func TestMetricsAreServedUntilTheEnd(t *testing.T) {
-	h, err := metrics.Handler(inDrain)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ln, err := metrics.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- metrics.Serve(ctx, ln, h, slog.New(slog.DiscardHandler)) }()
+	go func() { done <- metrics.Serve(ctx, ln, metrics.Handler(inDrain), slog.New(slog.DiscardHandler)) }()
 	for path, want := range map[string]int{"/metrics": http.StatusOK, "/": http.StatusNotFound} {
 		resp, err := http.Get("http://" + ln.Addr().String() + path)
 		if err != nil {
 			t.Fatal(err)
 		}
+		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("%s: status %d, want %d", path, resp.StatusCode, want)
+		if err != nil || resp.StatusCode != want {
+			t.Errorf("%s: status %d, want %d (%v)", path, resp.StatusCode, want, err)
+		}
+		if want == http.StatusOK {
+			mustHaveFamilies(t, string(body), "ebbtide_sessions", "go_goroutines", "process_open_fds", "process_resident_memory_bytes")
 		}
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// mustHaveFamilies: a page of two writers is still one page.
+func mustHaveFamilies(t *testing.T, page string, names ...string) {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if families[name] == nil {
+			t.Errorf("the page has no %s", name)
+		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ebbtide/ebbtide/internal/disk"
 )
 
 const lockName = "lock"
@@ -21,19 +23,17 @@ var ErrLocked = errors.New("another ebbtide holds it")
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
-		return nil, fmt.Errorf("lock state directory: %w", err)
+		return nil, fmt.Errorf("lock state directory: %w", disk.Fault(err))
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = fmt.Errorf("state directory %s: %w%s", dir, ErrLocked, holder(f))
 		return nil, errors.Join(err, f.Close())
 	}
-	if err == nil {
-		err = writePID(f)
-	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock state directory %s: %w", dir, err), f.Close())
 	}
+	_ = writePID(f) // who holds it is only told: a full disk keeps no daemon from starting
 	return f, nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/ebbtide/ebbtide/internal/disk"
 )
 
 const (
@@ -74,27 +76,49 @@ func (s *Store) Load() (State, error) {
 // an error, and after a crash at any point, the file is whole: the old state
 // or the new one.
 func (s *Store) Save(st State) error {
+	if err := s.Prepare(st); err != nil {
+		return err
+	}
+	return s.Commit()
+}
+
+// Prepare writes a state beside what was saved before, so that what is left to be done needs no room on the disk any more.
+func (s *Store) Prepare(st State) error {
 	if err := st.validate(); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
-	data, err := json.MarshalIndent(document{format, st}, "", "  ")
+	data, err := encode(st)
+	if err == nil {
+		err = disk.Fault(s.writeTemp(data))
+	}
 	if err != nil {
-		return fmt.Errorf("save state: %w", err)
-	}
-	if err := s.writeTemp(append(data, '\n')); err != nil {
-		return fmt.Errorf("save state: %w", err)
-	}
-	if err := os.Rename(s.path(tempName), s.path(fileName)); err != nil {
-		return fmt.Errorf("save state: %w", err)
-	}
-	if err := s.dir.Sync(); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
 	return nil
 }
 
+// Commit puts what was prepared in the place of what was saved before.
+func (s *Store) Commit() error {
+	err := os.Rename(s.path(tempName), s.path(fileName))
+	if err == nil {
+		err = s.dir.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("save state: %w", disk.Fault(err))
+	}
+	return nil
+}
+
+// Discard takes away what was prepared.
+func (s *Store) Discard() error {
+	if err := os.Remove(s.path(tempName)); err != nil {
+		return fmt.Errorf("save state: %w", disk.Fault(err))
+	}
+	return nil
+}
+
 // writeTemp writes the new file beside the old one. One that a crash left
-// behind is written over.
+// behind is written over; of one that has no room nothing stays.
 func (s *Store) writeTemp(data []byte) error {
 	f, err := os.OpenFile(s.path(tempName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
@@ -103,10 +127,18 @@ func (s *Store) writeTemp(data []byte) error {
 	if _, err = f.Write(data); err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
 }
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir.Name(), name) }
+
+func encode(st State) ([]byte, error) {
+	data, err := json.MarshalIndent(document{format, st}, "", "  ")
+	return append(data, '\n'), err
+}
 
 func decode(data []byte) (State, error) {
 	var head struct{ Format int }

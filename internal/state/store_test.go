@@ -2,12 +2,14 @@ package state
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
@@ -54,6 +56,9 @@ func flipped(revision uint64) State {
 		Services: map[string]Service{"world": {
 			Live: 2, Previous: 1, NextGeneration: 4,
 			Generations: []Generation{{1, "", "1.8"}, {2, "blue", "1.9"}, {3, "green", "2.0"}},
+			Testers:     []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2001:db8::7/128")},
+			Share:       &Share{3, 500, time.Date(2026, 3, 1, 12, 0, 0, 5000, time.UTC), 7, 1<<64 - 1},
+			Lock:        &Lock{"ops", "tournament", time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), time.Date(2026, 3, 1, 16, 0, 0, 0, time.UTC)},
 		}},
 	}
 }
@@ -87,7 +92,7 @@ func TestAnyValidStateComesBackAsItWas(t *testing.T) {
 			service.Generations = append(service.Generations, Generation{Number: i + 1, Version: strings.ToValidUTF8(version, "")})
 			service.Live, service.Previous = i+1, i
 		}
-		want := State{rapid.Uint64().Draw(t, "revision"), rapid.Uint64().Draw(t, "salt"), map[string]Service{"w": service}}
+		want := State{Revision: rapid.Uint64().Draw(t, "revision"), Salt: rapid.Uint64().Draw(t, "salt"), Services: map[string]Service{"w": service}}
 		if err := s.Save(want); err != nil {
 			t.Fatal(err)
 		}

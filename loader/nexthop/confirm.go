@@ -17,6 +17,12 @@ const (
 	// kernel sends a broadcast a second while it looks, so there is nothing
 	// to back off from.
 	insist = time.Second
+	// asksPerPulse bounds the questions: 2,000 a second, whatever the number of
+	// neighbours. So 800 of them can be asked within DefaultReconfirm.
+	asksPerPulse = 100
+	// look is about how long it takes to see whether a neighbour is due, times
+	// fifty: all of them take a fiftieth of a CPU.
+	look = 5 * time.Microsecond
 )
 
 // prober is what confirm needs of the kernel.
@@ -33,10 +39,30 @@ type prober interface {
 // An entry would stay REACHABLE, then STALE, for as long as a backend that took
 // another MAC without announcing it keeps quiet. Answers and announcements come
 // as events.
+//
+// With more neighbours than can be asked in time, an answer is believed for
+// longer; who gets no turn gets one soon, since walks begin anywhere.
 func (w *Watcher) reconfirm(now time.Time) {
-	for id, n := range w.neighbours {
-		w.question(id, n, now)
+	since := now.Sub(w.reviewed)
+	if since < time.Duration(len(w.neighbours))*look {
+		return
 	}
+	w.reviewed = now
+	left := asksPerPulse * int(min(max(since/pulse, 1), 20))
+	for id, n := range w.neighbours {
+		if left == 0 {
+			return
+		}
+		w.question(id, n, now)
+		if n.asked.Equal(now) || n.probed.Equal(now) {
+			left--
+		}
+	}
+}
+
+// believe is how long an answer is believed.
+func (w *Watcher) believe() time.Duration {
+	return max(w.opts.Reconfirm, time.Duration(len(w.neighbours))*pulse/asksPerPulse)
 }
 
 // lapse forgets what was learned over a link that is down: what comes back
@@ -55,7 +81,7 @@ func (w *Watcher) question(id key, n *neighbour, now time.Time) {
 		return
 	}
 	could := n.err == nil
-	n.confirm(w.kernel, id, w.opts.Reconfirm, now)
+	n.confirm(w.kernel, id, w.believe(), now)
 	if can := n.err == nil; can != could {
 		w.unsettle(n)
 		if !can {
@@ -76,7 +102,9 @@ func (n *neighbour) confirm(k prober, id key, every time.Duration, now time.Time
 	switch {
 	case n.fixed:
 	case !n.valid:
-		n.ask(k, id, now)
+		if now.Sub(n.asked) >= every {
+			n.ask(k, id, now)
+		}
 	case !n.probed.IsZero():
 		if now.Sub(n.probed) >= patience {
 			n.restart(k, id, now)

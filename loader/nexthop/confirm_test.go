@@ -134,3 +134,18 @@ func TestOurOwnMACIsFollowed(t *testing.T) {
 		w.await(t, addr, "own MAC", func(h Hop) bool { return h.State == Resolved && h.SrcMAC == newMAC })
 	}
 }
+
+// Many neighbours are not asked more often a second than a few thousand, and few of them as often as ever.
+func TestAnAnswerIsBelievedForLongerWhenThereAreManyNeighbours(t *testing.T) {
+	for many, want := range map[int]time.Duration{
+		1: DefaultReconfirm, 800: DefaultReconfirm, 64_000: 32 * time.Second,
+	} {
+		w := &Watcher{opts: Options{Reconfirm: DefaultReconfirm}, neighbours: map[key]*neighbour{}}
+		for i := range many {
+			w.neighbours[key{link: i}] = nil
+		}
+		if got := w.believe(); got != want {
+			t.Errorf("%d neighbours: answers are believed for %s, want %s", many, got, want)
+		}
+	}
+}

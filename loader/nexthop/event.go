@@ -97,6 +97,12 @@ func (w *Watcher) takeRoute(m syscall.NetlinkMessage) error {
 	if err != nil {
 		return err
 	}
+	if prefix.IsSingleIP() {
+		if _, ok := w.targets[prefix.Addr()]; ok {
+			w.unrouted[prefix.Addr()] = struct{}{}
+		}
+		return nil
+	}
 	for addr := range w.targets {
 		if prefix.Contains(addr) {
 			w.unrouted[addr] = struct{}{}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"github.com/ebbtide/ebbtide/maps"
 )
 
 // State says what a Hop is good for.
@@ -35,7 +37,7 @@ func (s State) String() string {
 type Mode uint8
 
 const (
-	// Routed allows a gateway (nat).
+	// Routed allows a gateway (nat, ipip).
 	Routed Mode = iota
 	// OnLink refuses one (dsr): the VIP stays in the packet, so a gateway
 	// would send the frame back here.
@@ -46,18 +48,25 @@ const (
 // no write to the maps.
 type Hop struct {
 	State   State
-	IfIndex int
+	IfIndex int // of the route's interface
 	IfName  string
+	Below   int       // index of the interface that frames leave by: another one when the route's is a VLAN on it
+	Tags    maps.Tags // that frames carry there
 	SrcMAC  [6]byte
 	DstMAC  [6]byte    // zero unless Resolved
 	Gateway netip.Addr // invalid when the backend is on the link
 	MTU     int        // of the route, or else of the interface
 	Reason  string     // empty when Resolved
+	Silent  bool       // the kernel has asked for it on its link, and nobody answered
+	Asking  bool       // it has been asked for, and is neither found nor missed: who knew it before knows no worse
 }
 
 func (h Hop) String() string {
 	if h.State != Resolved {
 		return fmt.Sprintf("%s: %s", h.State, h.Reason)
+	}
+	if h.Tags.Count() > 0 {
+		return fmt.Sprintf("%s dev %s (%s)", net.HardwareAddr(h.DstMAC[:]), h.IfName, h.Tags)
 	}
 	return fmt.Sprintf("%s dev %s", net.HardwareAddr(h.DstMAC[:]), h.IfName)
 }

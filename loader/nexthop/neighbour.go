@@ -72,7 +72,7 @@ func (p path) neighbour(addr netip.Addr) key {
 }
 
 // join makes addr a user of its path's neighbour, and has the kernel look for
-// one that is new.
+// one that is new; one of many waits for its turn.
 func (w *Watcher) join(addr netip.Addr, p path, now time.Time) {
 	id := p.neighbour(addr)
 	if id == (key{}) {
@@ -83,7 +83,9 @@ func (w *Watcher) join(addr netip.Addr, p path, now time.Time) {
 		n = &neighbour{users: make(map[netip.Addr]struct{})}
 		w.neighbours[id] = n
 		w.observe(id, n, now)
-		w.question(id, n, now)
+		if len(w.neighbours) <= asksPerPulse {
+			w.question(id, n, now)
+		}
 	}
 	n.users[addr] = struct{}{}
 }

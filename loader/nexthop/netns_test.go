@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,8 +17,6 @@ import (
 
 // deadline is when a test gives up; nothing is measured against it.
 const deadline = 30 * time.Second
-
-var serial atomic.Int64
 
 // space is a network namespace of the test.
 type space struct {
@@ -39,18 +36,15 @@ func mustSpace(t *testing.T) space {
 	if os.Getuid() != 0 {
 		t.Fatal("needs root")
 	}
-	name := fmt.Sprintf("ebbt-nh-%d-%d", os.Getpid(), serial.Add(1))
-	var ns netns.NsHandle
-	elsewhere(func() { ns, _ = netns.NewNamed(name) })
-	if !ns.IsOpen() {
-		t.Fatalf("make network namespace %s", name)
-	}
+	// It has no name: nobody else's sweep finds it, and it ends with this process.
+	ns, err := netns.None(), error(nil)
+	elsewhere(func() { ns, err = netns.New() })
+	must(t, err)
 	h, err := netlink.NewHandleAt(ns)
 	must(t, err)
 	t.Cleanup(func() {
 		h.Close()
 		must(t, ns.Close())
-		must(t, netns.DeleteNamed(name))
 	})
 	s := space{h, ns}
 	// Duplicate address detection would hold up IPv6 for seconds.

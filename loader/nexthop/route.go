@@ -43,8 +43,8 @@ func (w *Watcher) reroute(addr netip.Addr, mode Mode) path {
 		return path{state: Failed, reason: reason}
 	}
 	best := choose(ways(route), func(v way) bool {
-		l := w.links[v.link]
-		return !v.dead && l.down() == "" && w.allowed(l.name)
+		_, _, ok := w.below(v.link)
+		return ok && !v.dead && w.links[v.link].down() == ""
 	})
 	p := path{state: Resolved, link: best.link, gateway: best.gateway, mtu: route.MTU}
 	if reason := w.forbidden(p, mode); reason != "" {
@@ -84,13 +84,14 @@ func refused(r *netlink.Route) string {
 // forbidden says why this path may not be used in this mode, or "".
 func (w *Watcher) forbidden(p path, mode Mode) string {
 	l := w.links[p.link]
+	_, _, exit := w.below(p.link)
 	switch {
 	case mode == OnLink && p.gateway.IsValid():
 		return fmt.Sprintf("behind gateway %s: dsr needs the backend on the link, the frame would loop", p.gateway)
 	case l.name == "": // about to be told: a link event follows
 		return ""
-	case !w.allowed(l.name):
-		return fmt.Sprintf("the route leaves by %s, which is not one of the configured interfaces", l.name)
+	case !exit:
+		return fmt.Sprintf("the route leaves by %s, which is not one of the configured interfaces%s", l.name, l.norVLAN())
 	case !l.ethernet:
 		return fmt.Sprintf("the route leaves by %s, which is not Ethernet", l.name)
 	}

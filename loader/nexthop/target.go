@@ -52,17 +52,35 @@ func (w *Watcher) drop(addr netip.Addr) {
 	w.mu.Unlock()
 }
 
-func (w *Watcher) rerouteAll() {
+// rerouteAll has every route looked up again, once for all the events that ask
+// for it together.
+func (w *Watcher) rerouteAll() { w.stale = true }
+
+func (w *Watcher) markStale() {
 	for addr := range w.targets {
 		w.unrouted[addr] = struct{}{}
 	}
+	w.stale = false
 }
 
+// turn is how many routes are looked up before events are taken in again: each
+// of a thousand VIPs that come may ask for all of them.
+const turn = 64
+
 // settle looks up the routes that may have changed, works out the hops that
-// may have, and tells those that did.
-func (w *Watcher) settle() {
+// may have, and tells those that did. It leaves the rest for later when events
+// wait.
+func (w *Watcher) settle(waiting func() bool) {
 	now := time.Now()
+	if w.stale && (len(w.unrouted) == 0 || !waiting()) {
+		w.markStale()
+	}
+	done := 0
 	for addr := range w.unrouted {
+		if done++; done > turn && waiting() {
+			break
+		}
+		delete(w.unrouted, addr)
 		t := w.targets[addr]
 		old := t.path
 		t.path = w.reroute(addr, t.mode)
@@ -72,7 +90,6 @@ func (w *Watcher) settle() {
 		}
 		w.unsettled[addr] = struct{}{}
 	}
-	clear(w.unrouted)
 	for addr := range w.unsettled {
 		w.tell(addr, w.targets[addr])
 	}
@@ -100,6 +117,7 @@ func (w *Watcher) hop(addr netip.Addr, p path) Hop {
 	}
 	l := w.links[p.link]
 	h.IfIndex, h.IfName, h.SrcMAC, h.Gateway = p.link, l.name, l.mac, p.gateway
+	h.Below, h.Tags, _ = w.below(p.link)
 	if h.MTU = p.mtu; h.MTU == 0 {
 		h.MTU = l.mtu
 	}
@@ -112,7 +130,7 @@ func (w *Watcher) hop(addr netip.Addr, p path) Hop {
 	case l.down() != "":
 		h.State, h.Reason = Unresolved, l.down()
 	case !n.known:
-		h.State, h.Reason = Unresolved, n.why(id.addr, l.name)
+		h.State, h.Reason, h.Silent, h.Asking = Unresolved, n.why(id.addr, l.name), n.silent, !n.silent
 	default:
 		h.DstMAC = n.mac
 	}

@@ -62,7 +62,9 @@ type Watcher struct {
 	table      map[key]entry // all the kernel's neighbours
 	neighbours map[key]*neighbour
 	targets    map[netip.Addr]*target
+	reviewed   time.Time               // neighbours were, for what is due
 	unrouted   map[netip.Addr]struct{} // targets whose route must be looked up
+	stale      bool                    // so must those of all
 	unsettled  map[netip.Addr]struct{} // targets whose hop may have changed
 }
 
@@ -147,7 +149,7 @@ func (w *Watcher) loop(ctx context.Context, events <-chan event) error {
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
 	for {
-		w.settle()
+		w.settle(func() bool { return len(events) > 0 })
 		select {
 		case <-ctx.Done():
 			return nil
@@ -159,6 +161,14 @@ func (w *Watcher) loop(ctx context.Context, events <-chan event) error {
 			}
 			if err := w.take(ev); err != nil {
 				return err
+			}
+			// Those behind it may ask for the same look-ups.
+			for range len(events) {
+				if ev, ok := <-events; ok {
+					if err := w.take(ev); err != nil {
+						return err
+					}
+				}
 			}
 		case now := <-tick.C:
 			if len(events) == 0 { // answers before questions
@@ -186,9 +196,4 @@ func (w *Watcher) resync() error {
 	}
 	w.rerouteAll()
 	return nil
-}
-
-// allowed says whether packets may leave by the interface of that name.
-func (w *Watcher) allowed(name string) bool {
-	return len(w.via) == 0 || slices.Contains(w.via, name)
 }

@@ -41,7 +41,7 @@ func TestABackendOnTheLinkIsResolved(t *testing.T) {
 	w.Set(onLink(families...), "eth0")
 	for _, addr := range families {
 		want := Hop{
-			State: Resolved, IfIndex: lb.link(t, "eth0").Attrs().Index, IfName: "eth0",
+			State: Resolved, IfIndex: lb.link(t, "eth0").Attrs().Index, IfName: "eth0", Below: lb.link(t, "eth0").Attrs().Index,
 			SrcMAC: lb.mac(t, "eth0"), DstMAC: backend.mac(t, "eth0"), MTU: 1500,
 		}
 		if h := w.awaitMAC(t, addr, want.DstMAC); h != want {

@@ -33,9 +33,14 @@ func Ensure(ifname string, vips []netip.Addr) error {
 	if err != nil {
 		return err
 	}
+	held := map[netip.Addr]bool{}
+	for _, a := range have {
+		if a.index == index {
+			held[a.addr] = true
+		}
+	}
 	for _, vip := range vips {
-		held := func(a address) bool { return a.index == index && a.addr == vip }
-		if slices.ContainsFunc(have, held) {
+		if held[vip] {
 			continue
 		}
 		err := add(ifname, index, vip)
@@ -49,7 +54,8 @@ func Ensure(ifname string, vips []netip.Addr) error {
 // Remove takes away those of the VIPs that Ensure added, from whichever
 // interface. It tries all and joins the errors.
 func Remove(vips []netip.Addr) error {
-	return removeIf(func(a address) bool { return slices.Contains(vips, a.addr) })
+	gone := set(vips)
+	return removeIf(func(a address) bool { return gone[a.addr] })
 }
 
 // Keep takes away what Ensure added, but for these VIPs on that interface. It
@@ -59,8 +65,16 @@ func Keep(ifname string, vips []netip.Addr) error {
 	if err != nil {
 		return fmt.Errorf("find interface %s: %w", ifname, err)
 	}
-	index := link.Attrs().Index
-	return removeIf(func(a address) bool { return a.index != index || !slices.Contains(vips, a.addr) })
+	index, keep := link.Attrs().Index, set(vips)
+	return removeIf(func(a address) bool { return a.index != index || !keep[a.addr] })
+}
+
+func set(vips []netip.Addr) map[netip.Addr]bool {
+	out := make(map[netip.Addr]bool, len(vips))
+	for _, a := range vips {
+		out[a] = true
+	}
+	return out
 }
 
 func removeIf(gone func(address) bool) error {
@@ -107,19 +121,31 @@ func Holders(vips []netip.Addr) (map[netip.Addr]string, error) {
 		return nil, err
 	}
 	slices.SortStableFunc(have, func(a, b address) int { return cmp.Compare(a.index, b.index) })
-	out := make(map[netip.Addr]string)
+	out, wanted, names := make(map[netip.Addr]string), set(vips), make(map[int]string)
 	for _, a := range have {
-		if _, ok := out[a.addr]; ok || !slices.Contains(vips, a.addr) {
+		if _, ok := out[a.addr]; ok || !wanted[a.addr] {
 			continue
 		}
-		link, err := netlink.LinkByIndex(a.index)
-		if errors.As(err, new(netlink.LinkNotFoundError)) { // and its addresses with it
-			continue
+		if _, known := names[a.index]; !known {
+			if names[a.index], err = nameOf(a.index); err != nil {
+				return nil, err
+			}
 		}
-		if err != nil {
-			return nil, fmt.Errorf("find interface %d: %w", a.index, err)
+		if name := names[a.index]; name != "" {
+			out[a.addr] = name
 		}
-		out[a.addr] = link.Attrs().Name
 	}
 	return out, nil
+}
+
+// nameOf an interface is empty when it is gone, and its addresses with it.
+func nameOf(index int) (string, error) {
+	link, err := netlink.LinkByIndex(index)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("find interface %d: %w", index, err)
+	}
+	return link.Attrs().Name, nil
 }

@@ -1,7 +1,6 @@
 package vip
 
 import (
-	"fmt"
 	"net/netip"
 	"os"
 	"runtime"
@@ -28,14 +27,12 @@ func enter(t *testing.T) {
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	host, err := netns.Get()
 	must(t, err)
-	name := fmt.Sprintf("ebbt-nh-vip-%d-%d", os.Getpid(), unix.Gettid())
-	ns, err := netns.NewNamed(name)
+	ns, err := netns.New() // it has no name: nobody else's sweep finds it, and it ends with this process
 	must(t, err)
 	t.Cleanup(func() {
 		must(t, netns.Set(host))
 		must(t, ns.Close())
 		must(t, host.Close())
-		must(t, netns.DeleteNamed(name))
 	})
 }
 

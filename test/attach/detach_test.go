@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/lab"
 )
 
@@ -15,7 +16,7 @@ func TestDetachEndsTheDaemonAndLeavesNothingBehind(t *testing.T) {
 	s.host.AwaitHops(t)
 	s.mustPlayAFlip(t)
 	calm := s.disturb(t, "eth0")
-	if err := s.host.Client.Detach(t.Context()); err != nil {
+	if err := s.host.Client.Detach(t.Context(), api.DetachRequest{}); err != nil {
 		t.Errorf("detach: %v", err)
 	}
 	if err := s.host.Wait(); err != nil {

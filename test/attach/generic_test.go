@@ -57,7 +57,7 @@ func TestADeviceWithoutNativeXDPIsRefusedAndNotServedInGenericModeInstead(t *tes
 	s.configure(t, file{interfaces: "[eth0, br1]", top: generic.top})
 	s.start(t)
 	s.mustBeIn(t, "br1", api.ModeGeneric)
-	if err := s.host.Client.Detach(t.Context()); err != nil {
+	if err := s.host.Client.Detach(t.Context(), api.DetachRequest{}); err != nil {
 		t.Error(err)
 	}
 }

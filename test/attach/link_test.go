@@ -51,7 +51,7 @@ func (s *stage) awaitMAC(t *testing.T, name string, mac net.HardwareAddr) {
 	}
 	defer p.Close()
 	lab.Eventually(t, "the program to know the new MAC of "+name, func() bool {
-		return p.Tables.Ifaces()[uint32(index)] == [6]byte(mac)
+		return p.Tables.Ifaces()[uint32(index)].MAC == [6]byte(mac)
 	})
 }
 

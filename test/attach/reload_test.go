@@ -3,6 +3,7 @@ package attach
 import (
 	"testing"
 
+	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/lab"
 )
 
@@ -47,7 +48,7 @@ func TestAnInterfaceMayGoOnceItsSessionsHaveEnded(t *testing.T) {
 	s.mustBeWhole(t, 2, 0)
 	s.fleet.Logout(2)
 	lab.Eventually(t, "the reload to be taken", func() bool {
-		_, err := s.host.Client.Reload(t.Context())
+		_, err := s.host.Client.Reload(t.Context(), api.ReloadRequest{})
 		return err == nil
 	})
 	s.mustRun(t, "eth1", 0)

@@ -120,7 +120,7 @@ func (s *stage) configure(t *testing.T, f file) {
 func (s *stage) reload(t *testing.T, f file) {
 	t.Helper()
 	s.configure(t, f)
-	if _, err := s.host.Client.Reload(t.Context()); err != nil {
+	if _, err := s.host.Client.Reload(t.Context(), api.ReloadRequest{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -129,7 +129,7 @@ func (s *stage) reload(t *testing.T, f file) {
 func (s *stage) mustRefuse(t *testing.T, f file, reason string) {
 	t.Helper()
 	s.configure(t, f)
-	_, err := s.host.Client.Reload(t.Context())
+	_, err := s.host.Client.Reload(t.Context(), api.ReloadRequest{})
 	if err == nil || !strings.Contains(err.Error(), reason) {
 		t.Errorf("reload: %v, want it refused: %s", err, reason)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/lab"
 )
 
@@ -23,7 +24,7 @@ func TestWithVIPAddressesNoneTheDaemonHoldsNoVIPAndSaysWhoDoes(t *testing.T) {
 			s.mustPlayAFlip(t)
 			s.fleet.Close()
 			// What the operator put there stays, whatever becomes of ebbtide.
-			if err := s.host.Client.Detach(t.Context()); err != nil {
+			if err := s.host.Client.Detach(t.Context(), api.DetachRequest{}); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.host.Wait(); err != nil {

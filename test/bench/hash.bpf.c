@@ -1,8 +1,8 @@
 //go:build ignore
 // SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
 /*
- * The data plane with a kernel HASH in place of its IPv4 table: find() and seek(), the two ways to look a flow up, are
- * others; all else is the same source. The key is two aligned words, the value is the meta word.
+ * The data plane with a kernel HASH in place of its IPv4 table: find(), find_any() and seek(), the ways to look a flow
+ * up, are others; all else is the same source. The key is two aligned words, the value is the meta word.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 #define seek seek_in_table
 #include "seek.h"
 #undef seek
+#define find_any find
 
 struct hash_key {
 	__u64 key;
@@ -54,10 +55,11 @@ static __always_inline bool seek(const enum family family, struct call *call, st
 #include "wrapper.h"
 
 const volatile __u32 VIP;
+const volatile __u32 FIRST; /* id */
 const volatile __u32 BACKENDS;
 
 /* Puts the next flow of the counter in, established. */
-SEC("xdp")
+SEC("xdp.frags")
 int fill(struct xdp_md *ctx)
 {
 	struct hash_key key = {};
@@ -67,7 +69,7 @@ int fill(struct xdp_md *ctx)
 
 	if (!view_of(ctx, &v))
 		return XDP_ABORTED;
-	meta = meta_make(FLOW_ESTABLISHED, VIP, 1 + next_flow % BACKENDS, tick_now());
+	meta = meta_make(FLOW_ESTABLISHED, VIP, FIRST + next_flow % BACKENDS, tick_now());
 	set_client(&v, next_flow++);
 	flow_id4(&id, v.ip->saddr, v.tcp->source, v.tcp->dest, VIP);
 	key.key = id.key[0];

@@ -16,19 +16,29 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	hashMapBackendCounters    = "backend_counters"
 	hashMapBackends4          = "backends4"
 	hashMapBackends6          = "backends6"
 	hashMapCold4              = "cold4"
 	hashMapCold6              = "cold6"
 	hashMapFlows4             = "flows4"
 	hashMapFlows6             = "flows6"
+	hashMapFragments          = "fragments"
 	hashMapGenerationCounters = "generation_counters"
+	hashMapGenerationTroubles = "generation_troubles"
 	hashMapGenerations        = "generations"
 	hashMapHash4              = "hash4"
-	hashMapListenerCounts     = "listener_counts"
+	hashMapKnown4             = "known4"
+	hashMapKnown6             = "known6"
+	hashMapKnownReplies4      = "known_replies4"
+	hashMapKnownReplies6      = "known_replies6"
+	hashMapLifetimes          = "lifetimes"
 	hashMapListeners4         = "listeners4"
 	hashMapListeners6         = "listeners6"
+	hashMapListenersStamp     = "listeners_stamp"
 	hashMapMaglev             = "maglev"
+	hashMapMemos              = "memos"
+	hashMapPrefixes           = "prefixes"
 	hashMapPreviousCold4      = "previous_cold4"
 	hashMapPreviousCold6      = "previous_cold6"
 	hashMapPreviousFlows4     = "previous_flows4"
@@ -38,28 +48,63 @@ const (
 	hashMapReplies6           = "replies6"
 	hashMapServices           = "services"
 	hashMapSessionCounts      = "session_counts"
+	hashMapSteps              = "steps"
 	hashMapStripes            = "stripes"
-	hashMapVipCounts          = "vip_counts"
+	hashMapTallies            = "tallies"
+	hashMapTesterKey          = "tester_key"
+	hashMapTesters4           = "testers4"
+	hashMapTesters6           = "testers6"
+	hashMapTraceEvents        = "trace_events"
+	hashMapTraceScratches     = "trace_scratches"
 	hashMapVips               = "vips"
+	hashMapVlans              = "vlans"
+	hashMapWork               = "work"
+	hashProgBusy4             = "busy4"
+	hashProgBusy6             = "busy6"
+	hashProgControl4          = "control4"
+	hashProgControl6          = "control6"
 	hashProgEbbtide           = "ebbtide"
 	hashProgEmpty             = "empty"
+	hashProgEvict             = "evict"
 	hashProgFill              = "fill"
+	hashProgFlow4             = "flow4"
+	hashProgFlow6             = "flow6"
+	hashProgFragment4         = "fragment4"
+	hashProgFragment6         = "fragment6"
 	hashProgImport            = "import"
-	hashProgRandom            = "random"
-	hashProgRandomAlone       = "random_alone"
+	hashProgQuote4            = "quote4"
+	hashProgQuote6            = "quote6"
+	hashProgRandomIpip        = "random_ipip"
+	hashProgRandomIpipAlone   = "random_ipip_alone"
+	hashProgReset4            = "reset4"
+	hashProgReset6            = "reset6"
 	hashProgSampleTicks       = "sample_ticks"
+	hashProgSend4             = "send4"
+	hashProgSend6             = "send6"
 	hashProgSweep             = "sweep"
+	hashProgTooBig4           = "too_big4"
+	hashProgTooBig6           = "too_big6"
+	hashProgTraced            = "traced"
 	hashVarBACKENDS           = "BACKENDS"
 	hashVarCONFIG             = "CONFIG"
-	hashVarFLOWS              = "FLOWS"
+	hashVarFIRST              = "FIRST"
+	hashVarFIRST_PORT         = "FIRST_PORT"
+	hashVarFIRST_VIP          = "FIRST_VIP"
 	hashVarORIGINALS          = "ORIGINALS"
+	hashVarORIGINALS6         = "ORIGINALS6"
+	hashVarTRACED             = "TRACED"
 	hashVarVIP                = "VIP"
+	hashVarAmong              = "among"
 	hashVarGlobals            = "globals"
+	hashVarKeepAffinity       = "keep_affinity"
 	hashVarKeepBackendState   = "keep_backend_state"
 	hashVarKeepBackendUse     = "keep_backend_use"
+	hashVarKeepBusy           = "keep_busy"
+	hashVarKeepEvictArgs      = "keep_evict_args"
 	hashVarKeepFlowState      = "keep_flow_state"
 	hashVarKeepForwarding     = "keep_forwarding"
 	hashVarKeepLimit          = "keep_limit"
+	hashVarKeepLimited        = "keep_limited"
 	hashVarKeepListenerKind   = "keep_listener_kind"
 	hashVarKeepMetaBits       = "keep_meta_bits"
 	hashVarKeepTimeout        = "keep_timeout"
@@ -109,33 +154,61 @@ type hashSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type hashProgramSpecs struct {
-	Ebbtide     *ebpf.ProgramSpec `ebpf:"ebbtide"`
-	Empty       *ebpf.ProgramSpec `ebpf:"empty"`
-	Fill        *ebpf.ProgramSpec `ebpf:"fill"`
-	Import      *ebpf.ProgramSpec `ebpf:"import"`
-	Random      *ebpf.ProgramSpec `ebpf:"random"`
-	RandomAlone *ebpf.ProgramSpec `ebpf:"random_alone"`
-	SampleTicks *ebpf.ProgramSpec `ebpf:"sample_ticks"`
-	Sweep       *ebpf.ProgramSpec `ebpf:"sweep"`
+	Busy4           *ebpf.ProgramSpec `ebpf:"busy4"`
+	Busy6           *ebpf.ProgramSpec `ebpf:"busy6"`
+	Control4        *ebpf.ProgramSpec `ebpf:"control4"`
+	Control6        *ebpf.ProgramSpec `ebpf:"control6"`
+	Ebbtide         *ebpf.ProgramSpec `ebpf:"ebbtide"`
+	Empty           *ebpf.ProgramSpec `ebpf:"empty"`
+	Evict           *ebpf.ProgramSpec `ebpf:"evict"`
+	Fill            *ebpf.ProgramSpec `ebpf:"fill"`
+	Flow4           *ebpf.ProgramSpec `ebpf:"flow4"`
+	Flow6           *ebpf.ProgramSpec `ebpf:"flow6"`
+	Fragment4       *ebpf.ProgramSpec `ebpf:"fragment4"`
+	Fragment6       *ebpf.ProgramSpec `ebpf:"fragment6"`
+	Import          *ebpf.ProgramSpec `ebpf:"import"`
+	Quote4          *ebpf.ProgramSpec `ebpf:"quote4"`
+	Quote6          *ebpf.ProgramSpec `ebpf:"quote6"`
+	RandomIpip      *ebpf.ProgramSpec `ebpf:"random_ipip"`
+	RandomIpipAlone *ebpf.ProgramSpec `ebpf:"random_ipip_alone"`
+	Reset4          *ebpf.ProgramSpec `ebpf:"reset4"`
+	Reset6          *ebpf.ProgramSpec `ebpf:"reset6"`
+	SampleTicks     *ebpf.ProgramSpec `ebpf:"sample_ticks"`
+	Send4           *ebpf.ProgramSpec `ebpf:"send4"`
+	Send6           *ebpf.ProgramSpec `ebpf:"send6"`
+	Sweep           *ebpf.ProgramSpec `ebpf:"sweep"`
+	TooBig4         *ebpf.ProgramSpec `ebpf:"too_big4"`
+	TooBig6         *ebpf.ProgramSpec `ebpf:"too_big6"`
+	Traced          *ebpf.ProgramSpec `ebpf:"traced"`
 }
 
 // hashMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type hashMapSpecs struct {
+	BackendCounters    *ebpf.MapSpec `ebpf:"backend_counters"`
 	Backends4          *ebpf.MapSpec `ebpf:"backends4"`
 	Backends6          *ebpf.MapSpec `ebpf:"backends6"`
 	Cold4              *ebpf.MapSpec `ebpf:"cold4"`
 	Cold6              *ebpf.MapSpec `ebpf:"cold6"`
 	Flows4             *ebpf.MapSpec `ebpf:"flows4"`
 	Flows6             *ebpf.MapSpec `ebpf:"flows6"`
+	Fragments          *ebpf.MapSpec `ebpf:"fragments"`
 	GenerationCounters *ebpf.MapSpec `ebpf:"generation_counters"`
+	GenerationTroubles *ebpf.MapSpec `ebpf:"generation_troubles"`
 	Generations        *ebpf.MapSpec `ebpf:"generations"`
 	Hash4              *ebpf.MapSpec `ebpf:"hash4"`
-	ListenerCounts     *ebpf.MapSpec `ebpf:"listener_counts"`
+	Known4             *ebpf.MapSpec `ebpf:"known4"`
+	Known6             *ebpf.MapSpec `ebpf:"known6"`
+	KnownReplies4      *ebpf.MapSpec `ebpf:"known_replies4"`
+	KnownReplies6      *ebpf.MapSpec `ebpf:"known_replies6"`
+	Lifetimes          *ebpf.MapSpec `ebpf:"lifetimes"`
 	Listeners4         *ebpf.MapSpec `ebpf:"listeners4"`
 	Listeners6         *ebpf.MapSpec `ebpf:"listeners6"`
+	ListenersStamp     *ebpf.MapSpec `ebpf:"listeners_stamp"`
 	Maglev             *ebpf.MapSpec `ebpf:"maglev"`
+	Memos              *ebpf.MapSpec `ebpf:"memos"`
+	Prefixes           *ebpf.MapSpec `ebpf:"prefixes"`
 	PreviousCold4      *ebpf.MapSpec `ebpf:"previous_cold4"`
 	PreviousCold6      *ebpf.MapSpec `ebpf:"previous_cold6"`
 	PreviousFlows4     *ebpf.MapSpec `ebpf:"previous_flows4"`
@@ -145,9 +218,17 @@ type hashMapSpecs struct {
 	Replies6           *ebpf.MapSpec `ebpf:"replies6"`
 	Services           *ebpf.MapSpec `ebpf:"services"`
 	SessionCounts      *ebpf.MapSpec `ebpf:"session_counts"`
+	Steps              *ebpf.MapSpec `ebpf:"steps"`
 	Stripes            *ebpf.MapSpec `ebpf:"stripes"`
-	VipCounts          *ebpf.MapSpec `ebpf:"vip_counts"`
+	Tallies            *ebpf.MapSpec `ebpf:"tallies"`
+	TesterKey          *ebpf.MapSpec `ebpf:"tester_key"`
+	Testers4           *ebpf.MapSpec `ebpf:"testers4"`
+	Testers6           *ebpf.MapSpec `ebpf:"testers6"`
+	TraceEvents        *ebpf.MapSpec `ebpf:"trace_events"`
+	TraceScratches     *ebpf.MapSpec `ebpf:"trace_scratches"`
 	Vips               *ebpf.MapSpec `ebpf:"vips"`
+	Vlans              *ebpf.MapSpec `ebpf:"vlans"`
+	Work               *ebpf.MapSpec `ebpf:"work"`
 }
 
 // hashVariableSpecs contains global variables before they are loaded into the kernel.
@@ -156,15 +237,24 @@ type hashMapSpecs struct {
 type hashVariableSpecs struct {
 	BACKENDS         *ebpf.VariableSpec `ebpf:"BACKENDS"`
 	CONFIG           *ebpf.VariableSpec `ebpf:"CONFIG"`
-	FLOWS            *ebpf.VariableSpec `ebpf:"FLOWS"`
+	FIRST            *ebpf.VariableSpec `ebpf:"FIRST"`
+	FIRST_PORT       *ebpf.VariableSpec `ebpf:"FIRST_PORT"`
+	FIRST_VIP        *ebpf.VariableSpec `ebpf:"FIRST_VIP"`
 	ORIGINALS        *ebpf.VariableSpec `ebpf:"ORIGINALS"`
+	ORIGINALS6       *ebpf.VariableSpec `ebpf:"ORIGINALS6"`
+	TRACED           *ebpf.VariableSpec `ebpf:"TRACED"`
 	VIP              *ebpf.VariableSpec `ebpf:"VIP"`
+	Among            *ebpf.VariableSpec `ebpf:"among"`
 	Globals          *ebpf.VariableSpec `ebpf:"globals"`
+	KeepAffinity     *ebpf.VariableSpec `ebpf:"keep_affinity"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
+	KeepBusy         *ebpf.VariableSpec `ebpf:"keep_busy"`
+	KeepEvictArgs    *ebpf.VariableSpec `ebpf:"keep_evict_args"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.VariableSpec `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.VariableSpec `ebpf:"keep_limit"`
+	KeepLimited      *ebpf.VariableSpec `ebpf:"keep_limited"`
 	KeepListenerKind *ebpf.VariableSpec `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.VariableSpec `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.VariableSpec `ebpf:"keep_timeout"`
@@ -192,19 +282,29 @@ func (o *hashObjects) Close() error {
 //
 // It can be passed to loadHashObjects or ebpf.CollectionSpec.LoadAndAssign.
 type hashMaps struct {
+	BackendCounters    *ebpf.Map `ebpf:"backend_counters"`
 	Backends4          *ebpf.Map `ebpf:"backends4"`
 	Backends6          *ebpf.Map `ebpf:"backends6"`
 	Cold4              *ebpf.Map `ebpf:"cold4"`
 	Cold6              *ebpf.Map `ebpf:"cold6"`
 	Flows4             *ebpf.Map `ebpf:"flows4"`
 	Flows6             *ebpf.Map `ebpf:"flows6"`
+	Fragments          *ebpf.Map `ebpf:"fragments"`
 	GenerationCounters *ebpf.Map `ebpf:"generation_counters"`
+	GenerationTroubles *ebpf.Map `ebpf:"generation_troubles"`
 	Generations        *ebpf.Map `ebpf:"generations"`
 	Hash4              *ebpf.Map `ebpf:"hash4"`
-	ListenerCounts     *ebpf.Map `ebpf:"listener_counts"`
+	Known4             *ebpf.Map `ebpf:"known4"`
+	Known6             *ebpf.Map `ebpf:"known6"`
+	KnownReplies4      *ebpf.Map `ebpf:"known_replies4"`
+	KnownReplies6      *ebpf.Map `ebpf:"known_replies6"`
+	Lifetimes          *ebpf.Map `ebpf:"lifetimes"`
 	Listeners4         *ebpf.Map `ebpf:"listeners4"`
 	Listeners6         *ebpf.Map `ebpf:"listeners6"`
+	ListenersStamp     *ebpf.Map `ebpf:"listeners_stamp"`
 	Maglev             *ebpf.Map `ebpf:"maglev"`
+	Memos              *ebpf.Map `ebpf:"memos"`
+	Prefixes           *ebpf.Map `ebpf:"prefixes"`
 	PreviousCold4      *ebpf.Map `ebpf:"previous_cold4"`
 	PreviousCold6      *ebpf.Map `ebpf:"previous_cold6"`
 	PreviousFlows4     *ebpf.Map `ebpf:"previous_flows4"`
@@ -214,26 +314,44 @@ type hashMaps struct {
 	Replies6           *ebpf.Map `ebpf:"replies6"`
 	Services           *ebpf.Map `ebpf:"services"`
 	SessionCounts      *ebpf.Map `ebpf:"session_counts"`
+	Steps              *ebpf.Map `ebpf:"steps"`
 	Stripes            *ebpf.Map `ebpf:"stripes"`
-	VipCounts          *ebpf.Map `ebpf:"vip_counts"`
+	Tallies            *ebpf.Map `ebpf:"tallies"`
+	TesterKey          *ebpf.Map `ebpf:"tester_key"`
+	Testers4           *ebpf.Map `ebpf:"testers4"`
+	Testers6           *ebpf.Map `ebpf:"testers6"`
+	TraceEvents        *ebpf.Map `ebpf:"trace_events"`
+	TraceScratches     *ebpf.Map `ebpf:"trace_scratches"`
 	Vips               *ebpf.Map `ebpf:"vips"`
+	Vlans              *ebpf.Map `ebpf:"vlans"`
+	Work               *ebpf.Map `ebpf:"work"`
 }
 
 func (m *hashMaps) Close() error {
 	return _HashClose(
+		m.BackendCounters,
 		m.Backends4,
 		m.Backends6,
 		m.Cold4,
 		m.Cold6,
 		m.Flows4,
 		m.Flows6,
+		m.Fragments,
 		m.GenerationCounters,
+		m.GenerationTroubles,
 		m.Generations,
 		m.Hash4,
-		m.ListenerCounts,
+		m.Known4,
+		m.Known6,
+		m.KnownReplies4,
+		m.KnownReplies6,
+		m.Lifetimes,
 		m.Listeners4,
 		m.Listeners6,
+		m.ListenersStamp,
 		m.Maglev,
+		m.Memos,
+		m.Prefixes,
 		m.PreviousCold4,
 		m.PreviousCold6,
 		m.PreviousFlows4,
@@ -243,9 +361,17 @@ func (m *hashMaps) Close() error {
 		m.Replies6,
 		m.Services,
 		m.SessionCounts,
+		m.Steps,
 		m.Stripes,
-		m.VipCounts,
+		m.Tallies,
+		m.TesterKey,
+		m.Testers4,
+		m.Testers6,
+		m.TraceEvents,
+		m.TraceScratches,
 		m.Vips,
+		m.Vlans,
+		m.Work,
 	)
 }
 
@@ -255,15 +381,24 @@ func (m *hashMaps) Close() error {
 type hashVariables struct {
 	BACKENDS         *ebpf.Variable `ebpf:"BACKENDS"`
 	CONFIG           *ebpf.Variable `ebpf:"CONFIG"`
-	FLOWS            *ebpf.Variable `ebpf:"FLOWS"`
+	FIRST            *ebpf.Variable `ebpf:"FIRST"`
+	FIRST_PORT       *ebpf.Variable `ebpf:"FIRST_PORT"`
+	FIRST_VIP        *ebpf.Variable `ebpf:"FIRST_VIP"`
 	ORIGINALS        *ebpf.Variable `ebpf:"ORIGINALS"`
+	ORIGINALS6       *ebpf.Variable `ebpf:"ORIGINALS6"`
+	TRACED           *ebpf.Variable `ebpf:"TRACED"`
 	VIP              *ebpf.Variable `ebpf:"VIP"`
+	Among            *ebpf.Variable `ebpf:"among"`
 	Globals          *ebpf.Variable `ebpf:"globals"`
+	KeepAffinity     *ebpf.Variable `ebpf:"keep_affinity"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
+	KeepBusy         *ebpf.Variable `ebpf:"keep_busy"`
+	KeepEvictArgs    *ebpf.Variable `ebpf:"keep_evict_args"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.Variable `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.Variable `ebpf:"keep_limit"`
+	KeepLimited      *ebpf.Variable `ebpf:"keep_limited"`
 	KeepListenerKind *ebpf.Variable `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.Variable `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.Variable `ebpf:"keep_timeout"`
@@ -275,26 +410,62 @@ type hashVariables struct {
 //
 // It can be passed to loadHashObjects or ebpf.CollectionSpec.LoadAndAssign.
 type hashPrograms struct {
-	Ebbtide     *ebpf.Program `ebpf:"ebbtide"`
-	Empty       *ebpf.Program `ebpf:"empty"`
-	Fill        *ebpf.Program `ebpf:"fill"`
-	Import      *ebpf.Program `ebpf:"import"`
-	Random      *ebpf.Program `ebpf:"random"`
-	RandomAlone *ebpf.Program `ebpf:"random_alone"`
-	SampleTicks *ebpf.Program `ebpf:"sample_ticks"`
-	Sweep       *ebpf.Program `ebpf:"sweep"`
+	Busy4           *ebpf.Program `ebpf:"busy4"`
+	Busy6           *ebpf.Program `ebpf:"busy6"`
+	Control4        *ebpf.Program `ebpf:"control4"`
+	Control6        *ebpf.Program `ebpf:"control6"`
+	Ebbtide         *ebpf.Program `ebpf:"ebbtide"`
+	Empty           *ebpf.Program `ebpf:"empty"`
+	Evict           *ebpf.Program `ebpf:"evict"`
+	Fill            *ebpf.Program `ebpf:"fill"`
+	Flow4           *ebpf.Program `ebpf:"flow4"`
+	Flow6           *ebpf.Program `ebpf:"flow6"`
+	Fragment4       *ebpf.Program `ebpf:"fragment4"`
+	Fragment6       *ebpf.Program `ebpf:"fragment6"`
+	Import          *ebpf.Program `ebpf:"import"`
+	Quote4          *ebpf.Program `ebpf:"quote4"`
+	Quote6          *ebpf.Program `ebpf:"quote6"`
+	RandomIpip      *ebpf.Program `ebpf:"random_ipip"`
+	RandomIpipAlone *ebpf.Program `ebpf:"random_ipip_alone"`
+	Reset4          *ebpf.Program `ebpf:"reset4"`
+	Reset6          *ebpf.Program `ebpf:"reset6"`
+	SampleTicks     *ebpf.Program `ebpf:"sample_ticks"`
+	Send4           *ebpf.Program `ebpf:"send4"`
+	Send6           *ebpf.Program `ebpf:"send6"`
+	Sweep           *ebpf.Program `ebpf:"sweep"`
+	TooBig4         *ebpf.Program `ebpf:"too_big4"`
+	TooBig6         *ebpf.Program `ebpf:"too_big6"`
+	Traced          *ebpf.Program `ebpf:"traced"`
 }
 
 func (p *hashPrograms) Close() error {
 	return _HashClose(
+		p.Busy4,
+		p.Busy6,
+		p.Control4,
+		p.Control6,
 		p.Ebbtide,
 		p.Empty,
+		p.Evict,
 		p.Fill,
+		p.Flow4,
+		p.Flow6,
+		p.Fragment4,
+		p.Fragment6,
 		p.Import,
-		p.Random,
-		p.RandomAlone,
+		p.Quote4,
+		p.Quote6,
+		p.RandomIpip,
+		p.RandomIpipAlone,
+		p.Reset4,
+		p.Reset6,
 		p.SampleTicks,
+		p.Send4,
+		p.Send6,
 		p.Sweep,
+		p.TooBig4,
+		p.TooBig6,
+		p.Traced,
 	)
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,26 +12,36 @@ import (
 
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebbtide/ebbtide/test/host"
 )
 
 func main() {
-	if err := run(); err != nil {
+	host.Child() // the daemon that is flipped is this executable
+	docs := flag.String("docs", "", "put the figures in bench.json into the documentation in this directory, and measure nothing")
+	flag.Parse()
+	measure := run
+	if *docs != "" {
+		measure = func() error { return writeDocs(figuresFile, *docs) }
+	}
+	if err := measure(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		if errors.Is(err, unix.EPERM) {
-			fmt.Fprintln(os.Stderr, "bench: it loads BPF programs: run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
+			fmt.Fprintln(os.Stderr, "bench: it loads BPF programs and makes network namespaces: run it as root")
 		}
 		os.Exit(1)
 	}
 }
 
 func run() error {
-	if err := pinThread(); err != nil {
+	other, err := pinThread()
+	if err != nil {
 		return err
 	}
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return fmt.Errorf("lift the memlock limit: %w", err)
 	}
-	b, err := newBench()
+	b, err := newBench(full, other)
 	if err != nil {
 		return err
 	}
@@ -40,31 +51,36 @@ func run() error {
 		return err
 	}
 	printFigures(os.Stdout, figures)
-	if err := writeFigures("bench.json", figures); err != nil {
+	if err := writeFigures(figuresFile, figures); err != nil {
 		return err
 	}
 	return printShipped(os.Stdout)
 }
 
 // pinThread keeps the measuring on one CPU, the last that it may use, and the garbage collector out of it: its signals
-// make the kernel begin a run anew.
-func pinThread() error {
+// make the kernel begin a run anew. It returns the first CPU that it may use, which something else can run on.
+func pinThread() (other int, err error) {
 	debug.SetGCPercent(-1)
 	runtime.LockOSThread()
 	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
-		return fmt.Errorf("read the CPUs that may be used: %w", err)
+		return 0, fmt.Errorf("read the CPUs that may be used: %w", err)
 	}
-	last := 0
+	var cpus []int
 	for cpu := range len(allowed) * 64 {
 		if allowed.IsSet(cpu) {
-			last = cpu
+			cpus = append(cpus, cpu)
 		}
 	}
+	return cpus[0], pinTo(cpus[len(cpus)-1])
+}
+
+// pinTo keeps the thread on a CPU.
+func pinTo(cpu int) error {
 	var one unix.CPUSet
-	one.Set(last)
+	one.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("pin the thread to CPU %d: %w", last, err)
+		return fmt.Errorf("pin the thread to CPU %d: %w", cpu, err)
 	}
 	return nil
 }

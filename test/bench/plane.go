@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	stdmaps "maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -11,46 +13,7 @@ import (
 	"github.com/ebbtide/ebbtide/maps"
 )
 
-// Two services, each with one listener and a generation of its own, on the interface of BPF_PROG_TEST_RUN.
-const (
-	loopback   = 1
-	game, shop = 1, 2 // service, generation and VIP id
-	gamePort   = 7777
-	shopPort   = 80
-	shopInner  = 8080
-	backends   = 16 // of each; the game's ids begin at 1, the shop's behind
-	reuseAfter = 300
-)
-
-var (
-	hostMAC   = mac{2, 0, 0, 0, 0, 0x01}
-	routerMAC = mac{2, 0, 0, 0, 0, 0xaa}
-	gameVIP   = netip.MustParseAddr("203.0.113.10")
-	shopVIP   = netip.MustParseAddr("203.0.113.20")
-	stranger  = netip.MustParseAddr("203.0.113.99") // an address that is not ours
-	client    = netip.MustParseAddrPort("198.51.100.7:40000")
-)
-
-var timeouts = maps.Timeouts{maps.TCPHalfOpen: 3600, maps.TCP: 7200, maps.TCPClosing: 60, maps.UDPNew: 10, maps.UDP: 90}
-
-func backendMAC(id uint16) mac { return mac{2, 0, 0, 0x0b, byte(id >> 8), byte(id)} }
-
-func backendAddr(id uint16) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(id)}) }
-
-// Frames as they are handed to the runner.
-var (
-	gamePacket = segment(hostMAC, routerMAC, client, netip.AddrPortFrom(gameVIP, gamePort), ack)
-	gameSYN    = segment(hostMAC, routerMAC, client, netip.AddrPortFrom(gameVIP, gamePort), syn)
-	shopPacket = segment(hostMAC, routerMAC, client, netip.AddrPortFrom(shopVIP, shopPort), ack)
-	foreign    = segment(hostMAC, routerMAC, client, netip.AddrPortFrom(stranger, shopPort), ack)
-)
-
-// shopReply is what a backend of the shop answers.
-func shopReply(backend uint16) []byte {
-	return segment(hostMAC, backendMAC(backend), netip.AddrPortFrom(backendAddr(backend), shopInner), client, ack)
-}
-
-// plane is a data plane, attached to nothing, in which both services are up.
+// plane is a data plane, attached to nothing, in which the services of services.go are up.
 type plane struct {
 	*maps.Tables
 	coll *ebpf.Collection
@@ -58,9 +21,10 @@ type plane struct {
 
 // size says what a plane is loaded for.
 type size struct {
-	maxFlows uint32 // of the IPv4 table; the IPv6 table is small
-	flows    uint32 // that the wrappers choose from
-	hash     uint32 // room of the kernel HASH
+	maxFlows uint32   // of the IPv4 table; the IPv6 table is small
+	hash     uint32   // room of the kernel HASH
+	crowd    int      // services beside those that the rows are about
+	only     []string // wrappers that are loaded; nil: all
 }
 
 func newPlane(spec *ebpf.CollectionSpec, s size) (*plane, error) {
@@ -77,20 +41,32 @@ func newPlane(spec *ebpf.CollectionSpec, s size) (*plane, error) {
 		spec.Maps[names[0]].MaxEntries = maps.LinesOf(layouts[f])
 		spec.Maps[names[1]].MaxEntries = maps.LinesOf(layouts[f]) * maps.Slots
 	}
-	set := map[string]any{"CONFIG": config, "FLOWS": s.flows, "ORIGINALS": originals()}
+	set := map[string]any{
+		"CONFIG": config, "ORIGINALS": originals(), "ORIGINALS6": originals6(),
+		"FIRST_VIP": hostOrder(crowdVIP(0)), "FIRST_PORT": uint16(crowdPort),
+	}
 	if hash := spec.Maps["hash4"]; hash != nil {
 		hash.MaxEntries = s.hash
-		set["VIP"], set["BACKENDS"] = uint32(game), uint32(backends)
+		set["VIP"], set["FIRST"], set["BACKENDS"] = uint32(relay.vip), uint32(relay.first), uint32(backends)
 	}
 	for name, value := range set {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)
 		}
 	}
-	return loadPlane(spec, layouts)
+	if s.only != nil {
+		shipped, err := bpf.LoadProgram()
+		if err != nil {
+			return nil, fmt.Errorf("read the built-in object: %w", err)
+		}
+		stdmaps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool {
+			return shipped.Programs[name] == nil && !slices.Contains(s.only, name)
+		})
+	}
+	return loadPlane(spec, layouts, s.crowd)
 }
 
-func loadPlane(spec *ebpf.CollectionSpec, layouts [2]maps.Layout) (*plane, error) {
+func loadPlane(spec *ebpf.CollectionSpec, layouts [2]maps.Layout, crowd int) (*plane, error) {
 	vars, err := maps.VariablesOf(spec)
 	if err != nil {
 		return nil, err
@@ -105,7 +81,7 @@ func loadPlane(spec *ebpf.CollectionSpec, layouts [2]maps.Layout) (*plane, error
 		return nil, err
 	}
 	p := &plane{Tables: tables, coll: coll}
-	if err := p.setUp(); err != nil {
+	if err := p.setUp(crowd); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -117,79 +93,26 @@ func (p *plane) close() {
 	p.coll.Close()
 }
 
-// originals are the frames that the wrappers restore, in the order of enum row, each behind two bytes of padding.
-func originals() (all [5][2 + headerBytes]byte) {
-	for row, frame := range [...][]byte{gamePacket, gamePacket, gamePacket, shopPacket, shopReply(backends + 1)} {
-		copy(all[row][2:], frame)
-	}
-	return all
-}
-
-func (p *plane) setUp() error {
-	if err := p.SetIface(loopback, hostMAC); err != nil {
-		return err
-	}
-	filter := []netip.Addr{gameVIP, shopVIP}
-	for i := range uint16(backends) {
-		p.putBackend(game, 1+i, maps.DSR, 0)
-		p.putBackend(shop, 1+backends+i, maps.NAT, shopInner)
-		addr := backendAddr(1 + backends + i)
-		filter = append(filter, addr)
-		if err := p.PutReply(maps.Socket{Addr: addr, Port: shopInner, Protocol: maps.ProtocolTCP},
-			maps.Reply{VIP: shopVIP, Port: shopPort, VIPID: shop}); err != nil {
-			return err
-		}
-	}
-	p.SetFilter(filter)
-	if err := p.putService(game, maps.DSR, gameVIP, gamePort, 1, backends); err != nil {
-		return err
-	}
-	// One backend is enough to steer to, and the reply's source is known.
-	return p.putService(shop, maps.NAT, shopVIP, shopPort, 1+backends, 1)
-}
-
-func (p *plane) putBackend(service, id uint16, forwarding maps.Forwarding, port uint16) {
-	p.PutBackend(maps.IPv4, id, maps.Backend{
-		Addr: backendAddr(id), Port: port, Generation: service, Service: service, Forwarding: forwarding,
-		Use: maps.InPool, Timeouts: timeouts,
-	})
-	p.SetHop(maps.IPv4, id, maps.Hop{IfIndex: loopback, SrcMAC: hostMAC, DstMAC: backendMAC(id)})
-}
-
-// putService brings up a service whose generation steers to count backends from the first id on.
-func (p *plane) putService(id uint16, forwarding maps.Forwarding, vip netip.Addr, port, first, count uint16) error {
-	table := make([]uint16, 1009)
-	for i := range table {
-		table[i] = first + uint16(i)%count
-	}
-	if err := p.PutMaglev(id, maps.IPv4, table); err != nil {
-		return err
-	}
-	p.PutService(id, maps.Service{Name: "bench", Forwarding: forwarding, ReuseAfter: reuseAfter})
-	p.SetSteer(id, maps.Steer{Live: id})
-	if err := p.PutVIP(id, maps.VIP{Addr: vip, Protocol: maps.ProtocolTCP, Listener: id}); err != nil {
-		return err
-	}
-	socket := maps.Socket{Addr: vip, Port: port, Protocol: maps.ProtocolTCP}
-	return p.PutListener(socket, maps.Listener{VIP: id, Service: id, ID: id, Forwarding: forwarding})
-}
-
 // establish makes every flow an established one, as ten seconds of traffic would.
 func (p *plane) establish() (flows int) {
-	for slot := range p.SlotCount(maps.IPv4) {
-		if m := p.Meta(maps.IPv4, slot); m.State() != maps.Free {
-			p.SwapMeta(maps.IPv4, slot, m, m-maps.Meta(m.State())+maps.Meta(maps.Established))
-			flows++
+	for _, f := range maps.Families() {
+		for slot := range p.SlotCount(f) {
+			if m := p.Meta(f, slot); m.State() != maps.Free {
+				p.SwapMeta(f, slot, m, m-maps.Meta(m.State())+maps.Meta(maps.Established))
+				flows++
+			}
 		}
 	}
 	return flows
 }
 
-// forget empties the table.
+// forget empties the tables.
 func (p *plane) forget() {
-	for slot := range p.SlotCount(maps.IPv4) {
-		if m := p.Meta(maps.IPv4, slot); m != 0 {
-			p.SwapMeta(maps.IPv4, slot, m, 0)
+	for _, f := range maps.Families() {
+		for slot := range p.SlotCount(f) {
+			if m := p.Meta(f, slot); m != 0 {
+				p.SwapMeta(f, slot, m, 0)
+			}
 		}
 	}
 }
@@ -219,4 +142,9 @@ func tickShift(spec *ebpf.CollectionSpec) (uint32, error) {
 		shift++
 	}
 	return shift, nil
+}
+
+func hostOrder(a netip.Addr) uint32 {
+	b := a.As4()
+	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }

@@ -2,193 +2,160 @@ package main
 
 import (
 	"fmt"
-
-	"github.com/cilium/ebpf"
-
-	"github.com/ebbtide/ebbtide/bpf"
-	"github.com/ebbtide/ebbtide/maps"
+	"time"
 )
-
-const (
-	rounds     = 11
-	million    = 1_000_000
-	hotFlows   = 16384     // new flows into a table that stays in the cache
-	repeats    = 4_000_000 // of a run that takes nanoseconds
-	spread     = 8_000_000 // of a run over a million flows: some seconds, so that ticks pass
-	sweepLines = 16384     // a slice, as the daemon takes it
-)
-
-// bench holds the planes that the rows run on.
-type bench struct {
-	floor *ebpf.Collection
-	hot   *plane // a small table
-	wide  *plane // a table for a million flows
-	hash  *plane // the same program on a kernel HASH that holds a million flows
-}
-
-func newBench() (*bench, error) {
-	floorSpec, err := loadFloor()
-	if err != nil {
-		return nil, fmt.Errorf("read the floor's object: %w", err)
-	}
-	b := &bench{}
-	if b.floor, err = ebpf.NewCollection(floorSpec); err != nil {
-		return nil, fmt.Errorf("load the floor: %w", err)
-	}
-	for _, p := range []struct {
-		at   **plane
-		spec func() (*ebpf.CollectionSpec, error)
-		size size
-	}{
-		{&b.hot, loadTable, size{maxFlows: hotFlows, flows: 1}},
-		{&b.wide, loadTable, size{maxFlows: million, flows: million}},
-		{&b.hash, loadHash, size{maxFlows: 1024, flows: million, hash: million}},
-	} {
-		spec, err := p.spec()
-		if err != nil {
-			return nil, fmt.Errorf("read a wrapper's object: %w", err)
-		}
-		if *p.at, err = newPlane(spec, p.size); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := callerClock(b.hash.coll.Programs["fill"], gamePacket, million, tx); err != nil {
-		return nil, err
-	}
-	return b, b.wide.fill()
-}
-
-func (b *bench) close() {
-	b.floor.Close()
-	for _, p := range []*plane{b.hot, b.wide, b.hash} {
-		p.close()
-	}
-}
-
-// fill pins a million flows and makes them established, a part at a time: a part that is established already is never
-// replaced by what comes after.
-func (p *plane) fill() error {
-	const part = million / 8
-	p.forget()
-	if err := p.beginWith(0); err != nil {
-		return err
-	}
-	for pinned := part; pinned <= million; pinned += part {
-		if _, err := callerClock(p.coll.Programs["fresh"], gameSYN, part, tx); err != nil {
-			return err
-		}
-		if n := p.establish(); n != pinned {
-			return fmt.Errorf("%d of %d flows are pinned", n, pinned)
-		}
-	}
-	return nil
-}
-
-func (p *plane) beginWith(flow uint32) error {
-	if err := p.coll.Variables["next_flow"].Set(flow); err != nil {
-		return fmt.Errorf("begin with flow %d: %w", flow, err)
-	}
-	return nil
-}
-
-// insert empties the table and pins so many new flows, on the kernel's clock or the caller's.
-func (p *plane) insert(flows uint32, clock clock) (float64, error) {
-	p.forget()
-	if err := p.beginWith(0); err != nil {
-		return 0, err
-	}
-	return clock(p.coll.Programs["fresh"], gameSYN, flows, tx)
-}
-
-// hold empties the table and pins the flow of a packet from a client, established.
-func (p *plane) hold(frame []byte) error {
-	p.forget()
-	if _, err := callerClock(p.coll.Programs["ebbtide"], frame, 1, tx); err != nil {
-		return err
-	}
-	if n := p.establish(); n != 1 {
-		return fmt.Errorf("%d flows are pinned, not one", n)
-	}
-	return nil
-}
-
-// sweep walks the IPv4 table once and returns what a slot took.
-func (p *plane) sweep() (float64, error) {
-	var used uint64
-	lines := p.SlotCount(maps.IPv4) / maps.Slots
-	begin := threadTime()
-	for first := uint32(0); first < lines; first += sweepLines {
-		args := bpf.ProgramSweepArgs{Table: maps.IPv4, First: first, Lines: min(sweepLines, lines-first)}
-		if _, err := p.coll.Programs["sweep"].Run(&ebpf.RunOptions{Context: &args, ContextOut: &args}); err != nil {
-			return 0, fmt.Errorf("sweep: %w", err)
-		}
-		used += args.Used
-	}
-	ns := float64(threadTime()-begin) / float64(p.SlotCount(maps.IPv4))
-	if used != million {
-		return 0, fmt.Errorf("the sweep found %d flows of %d", used, million)
-	}
-	return ns, nil
-}
 
 // row is a line of the table.
 type row struct {
 	name  string
 	goal  float64 // 0: for information only
 	over  string  // the row that it is a ratio to; empty: the floor
+	more  string  // the row that is taken off before: what is left is what this one adds
+	unit  float64 // what it is counted in, ns, instead of the floor
+	again string  // the row whose samples it looks at anew; it is not run
+	rare  bool    // it takes long, and is measured in few rounds
 	run   func() (float64, error)
 	alone func() (float64, error) // its wrapper without the program; nil: it needs none
 }
 
-const hashRow = "dsr, a million random flows, kernel HASH instead"
+const (
+	plainRow   = "established TCP, dsr"
+	fewRow     = "100 listeners, more than dsr"
+	crowdRow   = "10,000 listeners and 65,000 backends, more than dsr"
+	besideRow  = "dsr, while another CPU forwards another flow"
+	sharedRow  = "dsr, while another CPU forwards the same flow"
+	freshRow   = "new flow"
+	memoryRow  = "one random access to memory"
+	countedRow = "ten million flows counted, ms"
+)
+
+func hashRow(bits int) string {
+	return fmt.Sprintf("ipip, 2^%d random flows, a kernel HASH instead", bits)
+}
+
+func everyRow(listeners int) string { return fmt.Sprintf("dsr, flows into %d listeners", listeners) }
+
+func flowsRow(bits int) string { return fmt.Sprintf("ipip, 2^%d random flows, to the HASH", bits) }
 
 // rows in the order in which a round measures them: some leave behind what later ones need.
-func (b *bench) rows() []row {
+func (b *bench) rows() (rows []row) {
+	rows = append(rows, b.establishedRows()...)
+	rows = append(rows, b.manyServicesRows()...)
+	rows = append(rows, b.newFlowRows()...)
+	rows = append(rows, b.randomRows()...)
+	rows = append(rows, b.sweepRows()...)
+	return append(rows, b.flipRows()...)
+}
+
+func (b *bench) establishedRows() []row {
+	alone := func(program string, frame []byte) func() (float64, error) {
+		return b.hot.packets(program, frame, b.repeats, tx)
+	}
 	established := func(held []byte, program string, frame []byte) func() (float64, error) {
-		return func() (float64, error) {
-			if err := b.hot.hold(held); err != nil {
-				return 0, err
-			}
-			return b.hot.packets(program, frame, repeats, tx)()
-		}
+		return b.hot.established(held, 1, program, frame, b.repeats)
 	}
-	reply := shopReply(backends + 1)
+	reply := shopReply(shop.first)
 	return []row{
-		{name: "established TCP, dsr", goal: 3.5, run: established(gamePacket, "dsr", gamePacket),
-			alone: b.hot.packets("dsr_alone", gamePacket, repeats, tx)},
-		{name: "established TCP, nat in", goal: 4.5, run: established(shopPacket, "nat_in", shopPacket),
-			alone: b.hot.packets("nat_in_alone", shopPacket, repeats, tx)},
-		{name: "established TCP, nat reply", goal: 4.5, run: established(shopPacket, "nat_reply", reply),
-			alone: b.hot.packets("nat_reply_alone", reply, repeats, tx)},
-		{name: "not ours", goal: 1.8, run: b.hot.packets("ebbtide", foreign, repeats, pass)},
-		{name: "new flow", goal: 30, run: b.hot.hotInserts, alone: b.hot.packets("fresh_alone", gameSYN, repeats, tx)},
-		{name: "new flow, a million inserted", run: func() (float64, error) { return b.wide.insert(million, callerClock) },
-			alone: b.wide.packets("fresh_alone", gameSYN, repeats, tx)},
-		{name: hashRow, run: b.hash.packets("random", gamePacket, spread, tx),
-			alone: b.hash.packets("random_alone", gamePacket, repeats, tx)},
-		{name: "dsr, a million random flows", goal: 0.45, over: hashRow, run: func() (float64, error) {
-			b.wide.establish()
-			return b.wide.packets("random", gamePacket, spread, tx)()
-		}, alone: b.wide.packets("random_alone", gamePacket, repeats, tx)},
-		{name: "sweep, a slot", goal: 1, run: b.wide.sweep},
+		{name: plainRow, goal: 3.0, run: established(gamePacket, "dsr", gamePacket), alone: alone("dsr_alone", gamePacket)},
+		{name: "established TCP, nat in", goal: 3.5, run: established(shopPacket, "nat_in", shopPacket),
+			alone: alone("nat_in_alone", shopPacket)},
+		{name: "established TCP, nat reply", goal: 3.5, run: established(shopPacket, "nat_reply", reply),
+			alone: alone("nat_reply_alone", reply)},
+		{name: "established TCP, ipip", goal: 4.5, run: established(relayPacket, "ipip", relayPacket),
+			alone: alone("ipip_alone", relayPacket)},
+		{name: "established UDP, dsr", goal: 3.0, run: established(gameDatagram, "dsr", gameDatagram),
+			alone: alone("dsr_alone", gameDatagram)},
+		{name: "established UDP, ipip", goal: 4.5, run: established(relayDatagram, "ipip", relayDatagram),
+			alone: alone("ipip_alone", relayDatagram)},
+		{name: "established IPv6 TCP, dsr", goal: 4.0, run: established(gamePacket6, "dsr6", gamePacket6),
+			alone: alone("dsr6_alone", gamePacket6)},
+		{name: "established IPv6 TCP, ipip", goal: 5.5, run: established(relayPacket6, "ipip6", relayPacket6),
+			alone: alone("ipip6_alone", relayPacket6)},
+		{name: "affinity client, more than dsr", goal: 0.5, more: plainRow,
+			run:   b.hot.established(guildPacket, 2, "dsr", guildPacket, b.repeats),
+			alone: alone("dsr_alone", guildPacket)},
+		{name: "canary and testers set, more than dsr", goal: 0.5, more: plainRow,
+			run: established(fairPacket, "dsr", fairPacket), alone: alone("dsr_alone", fairPacket)},
+		{name: besideRow, run: b.beside(gameDatagram), alone: alone("dsr_alone", gamePacket)},
+		{name: sharedRow, run: b.beside(gamePacket), alone: alone("dsr_alone", gamePacket)},
+		{name: "not ours, nat services configured", goal: 1.6, run: b.hot.packets("ebbtide", foreign, b.repeats, pass)},
 	}
 }
 
-// packets is a run of a program.
-func (p *plane) packets(program string, frame []byte, repeat uint32, want verdict) func() (float64, error) {
-	return func() (float64, error) { return callerClock(p.coll.Programs[program], frame, repeat, want) }
+// manyServicesRows: one flow with so many listeners configured, then flows into all of them.
+func (b *bench) manyServicesRows() []row {
+	one := func(p *plane) func() (float64, error) {
+		return p.established(crowdPacket, 1, "dsr", crowdPacket, b.repeats)
+	}
+	all := func(p *plane, services int) row {
+		return row{name: everyRow(services * crowdListeners),
+			run:   p.everywhere(uint32(services*crowdListeners), b.repeats),
+			alone: p.packets("listeners_alone", crowdPacket, b.repeats, tx)}
+	}
+	alone := b.hot.packets("dsr_alone", crowdPacket, b.repeats, tx)
+	return []row{
+		{name: fewRow, goal: 0.5, more: plainRow, run: one(b.few), alone: alone},
+		{name: crowdRow, goal: 0.5, more: plainRow, run: one(b.crowd), alone: alone},
+		all(b.few, b.scale.few), all(b.crowd, b.scale.crowd),
+	}
 }
 
-// hotInserts takes the mean over many short runs, each into an empty table.
-func (p *plane) hotInserts() (float64, error) {
-	const runs = 64
-	var sum float64
-	for range runs {
-		ns, err := p.insert(hotFlows, kernelClock)
-		if err != nil {
+func (b *bench) newFlowRows() []row {
+	alone := b.hot.packets("fresh_alone", gameSYN, b.repeats, tx)
+	return []row{
+		{name: freshRow, goal: 25, run: b.hot.hotInserts(gameSYN, b.scale.hot, b.runs), alone: alone},
+		{name: "new flow, canary and testers set", run: b.hot.hotInserts(fairSYN, b.scale.hot, b.runs), alone: alone},
+		{name: "new flow, affinity client", run: b.hot.hotInserts(guildSYN, b.scale.hot/2, b.runs), alone: alone},
+		{name: "new flow, 2^20 inserted", goal: 60, run: func() (float64, error) {
+			return b.wide.insert(gameSYN, "fresh", b.flows, callerClock)
+		}, alone: alone},
+		{name: "SYN flood on a full table", goal: 45, run: b.flooded.packets("fresh", gameSYN, b.flows, tx), alone: alone},
+	}
+}
+
+// randomRows are packets of one of so many flows, all of which are in the same large table.
+func (b *bench) randomRows() (rows []row) {
+	rows = append(rows, row{name: memoryRow, run: b.memory.access(b.chain)})
+	for _, bits := range []int{14, 17, 20} {
+		many := min(uint32(1)<<bits, b.flows)
+		rows = append(rows,
+			row{name: hashRow(bits), run: b.hash.among(many, b.hash.packets("random_ipip", relayPacket, b.spread, tx)),
+				alone: b.hash.among(many, b.hash.packets("random_ipip_alone", relayPacket, b.repeats, tx))},
+			row{name: flowsRow(bits), goal: 0.45, over: hashRow(bits),
+				run:   b.wide.among(many, b.wide.packets("random_ipip", relayPacket, b.spread, tx)),
+				alone: b.wide.among(many, b.wide.packets("random_ipip_alone", relayPacket, b.repeats, tx))})
+	}
+	rows[1].run = first(func() (err error) { b.many, err = b.wide.fill(relaySYN, "fresh_ipip", b.flows); return err }, rows[1].run)
+	return append(rows, row{name: "ipip, 2^20 random flows, to an access to memory", goal: 1.3, over: memoryRow, again: flowsRow(20)})
+}
+
+// sweepRows find the table as the random rows leave it.
+func (b *bench) sweepRows() []row {
+	ms := float64(time.Millisecond)
+	return []row{
+		{name: "sweep, a slot", goal: 0.6, run: func() (float64, error) {
+			slices, err := b.wide.sweep(b.many, 0)
+			return sumOf(slices) / b.wide.slots(), err
+		}},
+		{name: countedRow, goal: 100, unit: ms, rare: true, run: b.count},
+		{name: "ten million flows expired, ms", goal: 100, unit: ms, rare: true, run: b.expire},
+		{name: "the longest slice of those, ms", goal: 2, unit: ms, rare: true, run: b.longestSlice},
+	}
+}
+
+func (b *bench) flipRows() []row {
+	return []row{
+		{name: "flip, as the data plane sees the store, µs", goal: 10, unit: float64(time.Microsecond), run: b.storeSeen},
+		{name: "flip, as its user sees it, ms", goal: 60, unit: float64(time.Millisecond), run: b.flips.verb},
+	}
+}
+
+// first does something before a run that is not measured.
+func first(before func() error, run func() (float64, error)) func() (float64, error) {
+	return func() (float64, error) {
+		if err := before(); err != nil {
 			return 0, err
 		}
-		sum += ns
+		return run()
 	}
-	return sum / runs, nil
 }

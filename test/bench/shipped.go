@@ -14,8 +14,10 @@ import (
 	"github.com/ebbtide/ebbtide/maps"
 )
 
-// memoryGoal is what the maps of IPv4 may take for a million flows.
-const memoryGoal = 64 << 20
+const (
+	million    = 1_000_000
+	memoryGoal = 64 << 20 // what the maps of IPv4 may take for a million flows
+)
 
 // printShipped loads the program that ships, sized for a million flows, and prints the memory of its maps and the
 // verifier's view of its programs.
@@ -24,6 +26,7 @@ func printShipped(out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("read the built-in object: %w", err)
 	}
+	bpf.WithoutTracer(spec)
 	var config bpf.ProgramConfig
 	for f, names := range [2][2]string{{"flows4", "cold4"}, {"flows6", "cold6"}} {
 		layout := maps.LayoutFor(maps.Family(f), million)

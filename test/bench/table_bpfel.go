@@ -16,18 +16,28 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	tableMapBackendCounters    = "backend_counters"
 	tableMapBackends4          = "backends4"
 	tableMapBackends6          = "backends6"
 	tableMapCold4              = "cold4"
 	tableMapCold6              = "cold6"
 	tableMapFlows4             = "flows4"
 	tableMapFlows6             = "flows6"
+	tableMapFragments          = "fragments"
 	tableMapGenerationCounters = "generation_counters"
+	tableMapGenerationTroubles = "generation_troubles"
 	tableMapGenerations        = "generations"
-	tableMapListenerCounts     = "listener_counts"
+	tableMapKnown4             = "known4"
+	tableMapKnown6             = "known6"
+	tableMapKnownReplies4      = "known_replies4"
+	tableMapKnownReplies6      = "known_replies6"
+	tableMapLifetimes          = "lifetimes"
 	tableMapListeners4         = "listeners4"
 	tableMapListeners6         = "listeners6"
+	tableMapListenersStamp     = "listeners_stamp"
 	tableMapMaglev             = "maglev"
+	tableMapMemos              = "memos"
+	tableMapPrefixes           = "prefixes"
 	tableMapPreviousCold4      = "previous_cold4"
 	tableMapPreviousCold6      = "previous_cold6"
 	tableMapPreviousFlows4     = "previous_flows4"
@@ -37,38 +47,87 @@ const (
 	tableMapReplies6           = "replies6"
 	tableMapServices           = "services"
 	tableMapSessionCounts      = "session_counts"
+	tableMapSteps              = "steps"
 	tableMapStripes            = "stripes"
-	tableMapVipCounts          = "vip_counts"
+	tableMapTallies            = "tallies"
+	tableMapTesterKey          = "tester_key"
+	tableMapTesters4           = "testers4"
+	tableMapTesters6           = "testers6"
+	tableMapTraceEvents        = "trace_events"
+	tableMapTraceScratches     = "trace_scratches"
 	tableMapVips               = "vips"
+	tableMapVlans              = "vlans"
+	tableMapWork               = "work"
+	tableProgBusy4             = "busy4"
+	tableProgBusy6             = "busy6"
+	tableProgControl4          = "control4"
+	tableProgControl6          = "control6"
 	tableProgDsr               = "dsr"
+	tableProgDsr6              = "dsr6"
+	tableProgDsr6Alone         = "dsr6_alone"
 	tableProgDsrAlone          = "dsr_alone"
 	tableProgEbbtide           = "ebbtide"
 	tableProgEmpty             = "empty"
+	tableProgEvict             = "evict"
+	tableProgFlow4             = "flow4"
+	tableProgFlow6             = "flow6"
+	tableProgFragment4         = "fragment4"
+	tableProgFragment6         = "fragment6"
 	tableProgFresh             = "fresh"
 	tableProgFreshAlone        = "fresh_alone"
+	tableProgFreshIpip         = "fresh_ipip"
 	tableProgImport            = "import"
+	tableProgIpip              = "ipip"
+	tableProgIpip6             = "ipip6"
+	tableProgIpip6Alone        = "ipip6_alone"
+	tableProgIpipAlone         = "ipip_alone"
+	tableProgListeners         = "listeners"
+	tableProgListenersAlone    = "listeners_alone"
+	tableProgListenersFresh    = "listeners_fresh"
 	tableProgNatIn             = "nat_in"
 	tableProgNatInAlone        = "nat_in_alone"
 	tableProgNatReply          = "nat_reply"
 	tableProgNatReplyAlone     = "nat_reply_alone"
-	tableProgRandom            = "random"
-	tableProgRandomAlone       = "random_alone"
+	tableProgQuote4            = "quote4"
+	tableProgQuote6            = "quote6"
+	tableProgRandomIpip        = "random_ipip"
+	tableProgRandomIpipAlone   = "random_ipip_alone"
+	tableProgReset4            = "reset4"
+	tableProgReset6            = "reset6"
 	tableProgSampleTicks       = "sample_ticks"
+	tableProgSend4             = "send4"
+	tableProgSend6             = "send6"
 	tableProgSweep             = "sweep"
+	tableProgTooBig4           = "too_big4"
+	tableProgTooBig6           = "too_big6"
+	tableProgTraced            = "traced"
+	tableProgWatchFlip         = "watch_flip"
 	tableVarCONFIG             = "CONFIG"
-	tableVarFLOWS              = "FLOWS"
+	tableVarFIRST_PORT         = "FIRST_PORT"
+	tableVarFIRST_VIP          = "FIRST_VIP"
 	tableVarORIGINALS          = "ORIGINALS"
+	tableVarORIGINALS6         = "ORIGINALS6"
+	tableVarTRACED             = "TRACED"
+	tableVarAmong              = "among"
 	tableVarGlobals            = "globals"
+	tableVarKeepAffinity       = "keep_affinity"
 	tableVarKeepBackendState   = "keep_backend_state"
 	tableVarKeepBackendUse     = "keep_backend_use"
+	tableVarKeepBusy           = "keep_busy"
+	tableVarKeepEvictArgs      = "keep_evict_args"
 	tableVarKeepFlowState      = "keep_flow_state"
 	tableVarKeepForwarding     = "keep_forwarding"
 	tableVarKeepLimit          = "keep_limit"
+	tableVarKeepLimited        = "keep_limited"
 	tableVarKeepListenerKind   = "keep_listener_kind"
 	tableVarKeepMetaBits       = "keep_meta_bits"
 	tableVarKeepTimeout        = "keep_timeout"
 	tableVarNextFlow           = "next_flow"
 	tableVarRandomState        = "random_state"
+	tableVarWatchFrom          = "watch_from"
+	tableVarWatchLooking       = "watch_looking"
+	tableVarWatchSeen          = "watch_seen"
+	tableVarWatchService       = "watch_service"
 )
 
 // loadTable returns the embedded CollectionSpec for table.
@@ -113,39 +172,78 @@ type tableSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tableProgramSpecs struct {
-	Dsr           *ebpf.ProgramSpec `ebpf:"dsr"`
-	DsrAlone      *ebpf.ProgramSpec `ebpf:"dsr_alone"`
-	Ebbtide       *ebpf.ProgramSpec `ebpf:"ebbtide"`
-	Empty         *ebpf.ProgramSpec `ebpf:"empty"`
-	Fresh         *ebpf.ProgramSpec `ebpf:"fresh"`
-	FreshAlone    *ebpf.ProgramSpec `ebpf:"fresh_alone"`
-	Import        *ebpf.ProgramSpec `ebpf:"import"`
-	NatIn         *ebpf.ProgramSpec `ebpf:"nat_in"`
-	NatInAlone    *ebpf.ProgramSpec `ebpf:"nat_in_alone"`
-	NatReply      *ebpf.ProgramSpec `ebpf:"nat_reply"`
-	NatReplyAlone *ebpf.ProgramSpec `ebpf:"nat_reply_alone"`
-	Random        *ebpf.ProgramSpec `ebpf:"random"`
-	RandomAlone   *ebpf.ProgramSpec `ebpf:"random_alone"`
-	SampleTicks   *ebpf.ProgramSpec `ebpf:"sample_ticks"`
-	Sweep         *ebpf.ProgramSpec `ebpf:"sweep"`
+	Busy4           *ebpf.ProgramSpec `ebpf:"busy4"`
+	Busy6           *ebpf.ProgramSpec `ebpf:"busy6"`
+	Control4        *ebpf.ProgramSpec `ebpf:"control4"`
+	Control6        *ebpf.ProgramSpec `ebpf:"control6"`
+	Dsr             *ebpf.ProgramSpec `ebpf:"dsr"`
+	Dsr6            *ebpf.ProgramSpec `ebpf:"dsr6"`
+	Dsr6Alone       *ebpf.ProgramSpec `ebpf:"dsr6_alone"`
+	DsrAlone        *ebpf.ProgramSpec `ebpf:"dsr_alone"`
+	Ebbtide         *ebpf.ProgramSpec `ebpf:"ebbtide"`
+	Empty           *ebpf.ProgramSpec `ebpf:"empty"`
+	Evict           *ebpf.ProgramSpec `ebpf:"evict"`
+	Flow4           *ebpf.ProgramSpec `ebpf:"flow4"`
+	Flow6           *ebpf.ProgramSpec `ebpf:"flow6"`
+	Fragment4       *ebpf.ProgramSpec `ebpf:"fragment4"`
+	Fragment6       *ebpf.ProgramSpec `ebpf:"fragment6"`
+	Fresh           *ebpf.ProgramSpec `ebpf:"fresh"`
+	FreshAlone      *ebpf.ProgramSpec `ebpf:"fresh_alone"`
+	FreshIpip       *ebpf.ProgramSpec `ebpf:"fresh_ipip"`
+	Import          *ebpf.ProgramSpec `ebpf:"import"`
+	Ipip            *ebpf.ProgramSpec `ebpf:"ipip"`
+	Ipip6           *ebpf.ProgramSpec `ebpf:"ipip6"`
+	Ipip6Alone      *ebpf.ProgramSpec `ebpf:"ipip6_alone"`
+	IpipAlone       *ebpf.ProgramSpec `ebpf:"ipip_alone"`
+	Listeners       *ebpf.ProgramSpec `ebpf:"listeners"`
+	ListenersAlone  *ebpf.ProgramSpec `ebpf:"listeners_alone"`
+	ListenersFresh  *ebpf.ProgramSpec `ebpf:"listeners_fresh"`
+	NatIn           *ebpf.ProgramSpec `ebpf:"nat_in"`
+	NatInAlone      *ebpf.ProgramSpec `ebpf:"nat_in_alone"`
+	NatReply        *ebpf.ProgramSpec `ebpf:"nat_reply"`
+	NatReplyAlone   *ebpf.ProgramSpec `ebpf:"nat_reply_alone"`
+	Quote4          *ebpf.ProgramSpec `ebpf:"quote4"`
+	Quote6          *ebpf.ProgramSpec `ebpf:"quote6"`
+	RandomIpip      *ebpf.ProgramSpec `ebpf:"random_ipip"`
+	RandomIpipAlone *ebpf.ProgramSpec `ebpf:"random_ipip_alone"`
+	Reset4          *ebpf.ProgramSpec `ebpf:"reset4"`
+	Reset6          *ebpf.ProgramSpec `ebpf:"reset6"`
+	SampleTicks     *ebpf.ProgramSpec `ebpf:"sample_ticks"`
+	Send4           *ebpf.ProgramSpec `ebpf:"send4"`
+	Send6           *ebpf.ProgramSpec `ebpf:"send6"`
+	Sweep           *ebpf.ProgramSpec `ebpf:"sweep"`
+	TooBig4         *ebpf.ProgramSpec `ebpf:"too_big4"`
+	TooBig6         *ebpf.ProgramSpec `ebpf:"too_big6"`
+	Traced          *ebpf.ProgramSpec `ebpf:"traced"`
+	WatchFlip       *ebpf.ProgramSpec `ebpf:"watch_flip"`
 }
 
 // tableMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tableMapSpecs struct {
+	BackendCounters    *ebpf.MapSpec `ebpf:"backend_counters"`
 	Backends4          *ebpf.MapSpec `ebpf:"backends4"`
 	Backends6          *ebpf.MapSpec `ebpf:"backends6"`
 	Cold4              *ebpf.MapSpec `ebpf:"cold4"`
 	Cold6              *ebpf.MapSpec `ebpf:"cold6"`
 	Flows4             *ebpf.MapSpec `ebpf:"flows4"`
 	Flows6             *ebpf.MapSpec `ebpf:"flows6"`
+	Fragments          *ebpf.MapSpec `ebpf:"fragments"`
 	GenerationCounters *ebpf.MapSpec `ebpf:"generation_counters"`
+	GenerationTroubles *ebpf.MapSpec `ebpf:"generation_troubles"`
 	Generations        *ebpf.MapSpec `ebpf:"generations"`
-	ListenerCounts     *ebpf.MapSpec `ebpf:"listener_counts"`
+	Known4             *ebpf.MapSpec `ebpf:"known4"`
+	Known6             *ebpf.MapSpec `ebpf:"known6"`
+	KnownReplies4      *ebpf.MapSpec `ebpf:"known_replies4"`
+	KnownReplies6      *ebpf.MapSpec `ebpf:"known_replies6"`
+	Lifetimes          *ebpf.MapSpec `ebpf:"lifetimes"`
 	Listeners4         *ebpf.MapSpec `ebpf:"listeners4"`
 	Listeners6         *ebpf.MapSpec `ebpf:"listeners6"`
+	ListenersStamp     *ebpf.MapSpec `ebpf:"listeners_stamp"`
 	Maglev             *ebpf.MapSpec `ebpf:"maglev"`
+	Memos              *ebpf.MapSpec `ebpf:"memos"`
+	Prefixes           *ebpf.MapSpec `ebpf:"prefixes"`
 	PreviousCold4      *ebpf.MapSpec `ebpf:"previous_cold4"`
 	PreviousCold6      *ebpf.MapSpec `ebpf:"previous_cold6"`
 	PreviousFlows4     *ebpf.MapSpec `ebpf:"previous_flows4"`
@@ -155,9 +253,17 @@ type tableMapSpecs struct {
 	Replies6           *ebpf.MapSpec `ebpf:"replies6"`
 	Services           *ebpf.MapSpec `ebpf:"services"`
 	SessionCounts      *ebpf.MapSpec `ebpf:"session_counts"`
+	Steps              *ebpf.MapSpec `ebpf:"steps"`
 	Stripes            *ebpf.MapSpec `ebpf:"stripes"`
-	VipCounts          *ebpf.MapSpec `ebpf:"vip_counts"`
+	Tallies            *ebpf.MapSpec `ebpf:"tallies"`
+	TesterKey          *ebpf.MapSpec `ebpf:"tester_key"`
+	Testers4           *ebpf.MapSpec `ebpf:"testers4"`
+	Testers6           *ebpf.MapSpec `ebpf:"testers6"`
+	TraceEvents        *ebpf.MapSpec `ebpf:"trace_events"`
+	TraceScratches     *ebpf.MapSpec `ebpf:"trace_scratches"`
 	Vips               *ebpf.MapSpec `ebpf:"vips"`
+	Vlans              *ebpf.MapSpec `ebpf:"vlans"`
+	Work               *ebpf.MapSpec `ebpf:"work"`
 }
 
 // tableVariableSpecs contains global variables before they are loaded into the kernel.
@@ -165,19 +271,31 @@ type tableMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type tableVariableSpecs struct {
 	CONFIG           *ebpf.VariableSpec `ebpf:"CONFIG"`
-	FLOWS            *ebpf.VariableSpec `ebpf:"FLOWS"`
+	FIRST_PORT       *ebpf.VariableSpec `ebpf:"FIRST_PORT"`
+	FIRST_VIP        *ebpf.VariableSpec `ebpf:"FIRST_VIP"`
 	ORIGINALS        *ebpf.VariableSpec `ebpf:"ORIGINALS"`
+	ORIGINALS6       *ebpf.VariableSpec `ebpf:"ORIGINALS6"`
+	TRACED           *ebpf.VariableSpec `ebpf:"TRACED"`
+	Among            *ebpf.VariableSpec `ebpf:"among"`
 	Globals          *ebpf.VariableSpec `ebpf:"globals"`
+	KeepAffinity     *ebpf.VariableSpec `ebpf:"keep_affinity"`
 	KeepBackendState *ebpf.VariableSpec `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.VariableSpec `ebpf:"keep_backend_use"`
+	KeepBusy         *ebpf.VariableSpec `ebpf:"keep_busy"`
+	KeepEvictArgs    *ebpf.VariableSpec `ebpf:"keep_evict_args"`
 	KeepFlowState    *ebpf.VariableSpec `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.VariableSpec `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.VariableSpec `ebpf:"keep_limit"`
+	KeepLimited      *ebpf.VariableSpec `ebpf:"keep_limited"`
 	KeepListenerKind *ebpf.VariableSpec `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.VariableSpec `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.VariableSpec `ebpf:"keep_timeout"`
 	NextFlow         *ebpf.VariableSpec `ebpf:"next_flow"`
 	RandomState      *ebpf.VariableSpec `ebpf:"random_state"`
+	WatchFrom        *ebpf.VariableSpec `ebpf:"watch_from"`
+	WatchLooking     *ebpf.VariableSpec `ebpf:"watch_looking"`
+	WatchSeen        *ebpf.VariableSpec `ebpf:"watch_seen"`
+	WatchService     *ebpf.VariableSpec `ebpf:"watch_service"`
 }
 
 // tableObjects contains all objects after they have been loaded into the kernel.
@@ -200,18 +318,28 @@ func (o *tableObjects) Close() error {
 //
 // It can be passed to loadTableObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tableMaps struct {
+	BackendCounters    *ebpf.Map `ebpf:"backend_counters"`
 	Backends4          *ebpf.Map `ebpf:"backends4"`
 	Backends6          *ebpf.Map `ebpf:"backends6"`
 	Cold4              *ebpf.Map `ebpf:"cold4"`
 	Cold6              *ebpf.Map `ebpf:"cold6"`
 	Flows4             *ebpf.Map `ebpf:"flows4"`
 	Flows6             *ebpf.Map `ebpf:"flows6"`
+	Fragments          *ebpf.Map `ebpf:"fragments"`
 	GenerationCounters *ebpf.Map `ebpf:"generation_counters"`
+	GenerationTroubles *ebpf.Map `ebpf:"generation_troubles"`
 	Generations        *ebpf.Map `ebpf:"generations"`
-	ListenerCounts     *ebpf.Map `ebpf:"listener_counts"`
+	Known4             *ebpf.Map `ebpf:"known4"`
+	Known6             *ebpf.Map `ebpf:"known6"`
+	KnownReplies4      *ebpf.Map `ebpf:"known_replies4"`
+	KnownReplies6      *ebpf.Map `ebpf:"known_replies6"`
+	Lifetimes          *ebpf.Map `ebpf:"lifetimes"`
 	Listeners4         *ebpf.Map `ebpf:"listeners4"`
 	Listeners6         *ebpf.Map `ebpf:"listeners6"`
+	ListenersStamp     *ebpf.Map `ebpf:"listeners_stamp"`
 	Maglev             *ebpf.Map `ebpf:"maglev"`
+	Memos              *ebpf.Map `ebpf:"memos"`
+	Prefixes           *ebpf.Map `ebpf:"prefixes"`
 	PreviousCold4      *ebpf.Map `ebpf:"previous_cold4"`
 	PreviousCold6      *ebpf.Map `ebpf:"previous_cold6"`
 	PreviousFlows4     *ebpf.Map `ebpf:"previous_flows4"`
@@ -221,25 +349,43 @@ type tableMaps struct {
 	Replies6           *ebpf.Map `ebpf:"replies6"`
 	Services           *ebpf.Map `ebpf:"services"`
 	SessionCounts      *ebpf.Map `ebpf:"session_counts"`
+	Steps              *ebpf.Map `ebpf:"steps"`
 	Stripes            *ebpf.Map `ebpf:"stripes"`
-	VipCounts          *ebpf.Map `ebpf:"vip_counts"`
+	Tallies            *ebpf.Map `ebpf:"tallies"`
+	TesterKey          *ebpf.Map `ebpf:"tester_key"`
+	Testers4           *ebpf.Map `ebpf:"testers4"`
+	Testers6           *ebpf.Map `ebpf:"testers6"`
+	TraceEvents        *ebpf.Map `ebpf:"trace_events"`
+	TraceScratches     *ebpf.Map `ebpf:"trace_scratches"`
 	Vips               *ebpf.Map `ebpf:"vips"`
+	Vlans              *ebpf.Map `ebpf:"vlans"`
+	Work               *ebpf.Map `ebpf:"work"`
 }
 
 func (m *tableMaps) Close() error {
 	return _TableClose(
+		m.BackendCounters,
 		m.Backends4,
 		m.Backends6,
 		m.Cold4,
 		m.Cold6,
 		m.Flows4,
 		m.Flows6,
+		m.Fragments,
 		m.GenerationCounters,
+		m.GenerationTroubles,
 		m.Generations,
-		m.ListenerCounts,
+		m.Known4,
+		m.Known6,
+		m.KnownReplies4,
+		m.KnownReplies6,
+		m.Lifetimes,
 		m.Listeners4,
 		m.Listeners6,
+		m.ListenersStamp,
 		m.Maglev,
+		m.Memos,
+		m.Prefixes,
 		m.PreviousCold4,
 		m.PreviousCold6,
 		m.PreviousFlows4,
@@ -249,9 +395,17 @@ func (m *tableMaps) Close() error {
 		m.Replies6,
 		m.Services,
 		m.SessionCounts,
+		m.Steps,
 		m.Stripes,
-		m.VipCounts,
+		m.Tallies,
+		m.TesterKey,
+		m.Testers4,
+		m.Testers6,
+		m.TraceEvents,
+		m.TraceScratches,
 		m.Vips,
+		m.Vlans,
+		m.Work,
 	)
 }
 
@@ -260,59 +414,129 @@ func (m *tableMaps) Close() error {
 // It can be passed to loadTableObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tableVariables struct {
 	CONFIG           *ebpf.Variable `ebpf:"CONFIG"`
-	FLOWS            *ebpf.Variable `ebpf:"FLOWS"`
+	FIRST_PORT       *ebpf.Variable `ebpf:"FIRST_PORT"`
+	FIRST_VIP        *ebpf.Variable `ebpf:"FIRST_VIP"`
 	ORIGINALS        *ebpf.Variable `ebpf:"ORIGINALS"`
+	ORIGINALS6       *ebpf.Variable `ebpf:"ORIGINALS6"`
+	TRACED           *ebpf.Variable `ebpf:"TRACED"`
+	Among            *ebpf.Variable `ebpf:"among"`
 	Globals          *ebpf.Variable `ebpf:"globals"`
+	KeepAffinity     *ebpf.Variable `ebpf:"keep_affinity"`
 	KeepBackendState *ebpf.Variable `ebpf:"keep_backend_state"`
 	KeepBackendUse   *ebpf.Variable `ebpf:"keep_backend_use"`
+	KeepBusy         *ebpf.Variable `ebpf:"keep_busy"`
+	KeepEvictArgs    *ebpf.Variable `ebpf:"keep_evict_args"`
 	KeepFlowState    *ebpf.Variable `ebpf:"keep_flow_state"`
 	KeepForwarding   *ebpf.Variable `ebpf:"keep_forwarding"`
 	KeepLimit        *ebpf.Variable `ebpf:"keep_limit"`
+	KeepLimited      *ebpf.Variable `ebpf:"keep_limited"`
 	KeepListenerKind *ebpf.Variable `ebpf:"keep_listener_kind"`
 	KeepMetaBits     *ebpf.Variable `ebpf:"keep_meta_bits"`
 	KeepTimeout      *ebpf.Variable `ebpf:"keep_timeout"`
 	NextFlow         *ebpf.Variable `ebpf:"next_flow"`
 	RandomState      *ebpf.Variable `ebpf:"random_state"`
+	WatchFrom        *ebpf.Variable `ebpf:"watch_from"`
+	WatchLooking     *ebpf.Variable `ebpf:"watch_looking"`
+	WatchSeen        *ebpf.Variable `ebpf:"watch_seen"`
+	WatchService     *ebpf.Variable `ebpf:"watch_service"`
 }
 
 // tablePrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadTableObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tablePrograms struct {
-	Dsr           *ebpf.Program `ebpf:"dsr"`
-	DsrAlone      *ebpf.Program `ebpf:"dsr_alone"`
-	Ebbtide       *ebpf.Program `ebpf:"ebbtide"`
-	Empty         *ebpf.Program `ebpf:"empty"`
-	Fresh         *ebpf.Program `ebpf:"fresh"`
-	FreshAlone    *ebpf.Program `ebpf:"fresh_alone"`
-	Import        *ebpf.Program `ebpf:"import"`
-	NatIn         *ebpf.Program `ebpf:"nat_in"`
-	NatInAlone    *ebpf.Program `ebpf:"nat_in_alone"`
-	NatReply      *ebpf.Program `ebpf:"nat_reply"`
-	NatReplyAlone *ebpf.Program `ebpf:"nat_reply_alone"`
-	Random        *ebpf.Program `ebpf:"random"`
-	RandomAlone   *ebpf.Program `ebpf:"random_alone"`
-	SampleTicks   *ebpf.Program `ebpf:"sample_ticks"`
-	Sweep         *ebpf.Program `ebpf:"sweep"`
+	Busy4           *ebpf.Program `ebpf:"busy4"`
+	Busy6           *ebpf.Program `ebpf:"busy6"`
+	Control4        *ebpf.Program `ebpf:"control4"`
+	Control6        *ebpf.Program `ebpf:"control6"`
+	Dsr             *ebpf.Program `ebpf:"dsr"`
+	Dsr6            *ebpf.Program `ebpf:"dsr6"`
+	Dsr6Alone       *ebpf.Program `ebpf:"dsr6_alone"`
+	DsrAlone        *ebpf.Program `ebpf:"dsr_alone"`
+	Ebbtide         *ebpf.Program `ebpf:"ebbtide"`
+	Empty           *ebpf.Program `ebpf:"empty"`
+	Evict           *ebpf.Program `ebpf:"evict"`
+	Flow4           *ebpf.Program `ebpf:"flow4"`
+	Flow6           *ebpf.Program `ebpf:"flow6"`
+	Fragment4       *ebpf.Program `ebpf:"fragment4"`
+	Fragment6       *ebpf.Program `ebpf:"fragment6"`
+	Fresh           *ebpf.Program `ebpf:"fresh"`
+	FreshAlone      *ebpf.Program `ebpf:"fresh_alone"`
+	FreshIpip       *ebpf.Program `ebpf:"fresh_ipip"`
+	Import          *ebpf.Program `ebpf:"import"`
+	Ipip            *ebpf.Program `ebpf:"ipip"`
+	Ipip6           *ebpf.Program `ebpf:"ipip6"`
+	Ipip6Alone      *ebpf.Program `ebpf:"ipip6_alone"`
+	IpipAlone       *ebpf.Program `ebpf:"ipip_alone"`
+	Listeners       *ebpf.Program `ebpf:"listeners"`
+	ListenersAlone  *ebpf.Program `ebpf:"listeners_alone"`
+	ListenersFresh  *ebpf.Program `ebpf:"listeners_fresh"`
+	NatIn           *ebpf.Program `ebpf:"nat_in"`
+	NatInAlone      *ebpf.Program `ebpf:"nat_in_alone"`
+	NatReply        *ebpf.Program `ebpf:"nat_reply"`
+	NatReplyAlone   *ebpf.Program `ebpf:"nat_reply_alone"`
+	Quote4          *ebpf.Program `ebpf:"quote4"`
+	Quote6          *ebpf.Program `ebpf:"quote6"`
+	RandomIpip      *ebpf.Program `ebpf:"random_ipip"`
+	RandomIpipAlone *ebpf.Program `ebpf:"random_ipip_alone"`
+	Reset4          *ebpf.Program `ebpf:"reset4"`
+	Reset6          *ebpf.Program `ebpf:"reset6"`
+	SampleTicks     *ebpf.Program `ebpf:"sample_ticks"`
+	Send4           *ebpf.Program `ebpf:"send4"`
+	Send6           *ebpf.Program `ebpf:"send6"`
+	Sweep           *ebpf.Program `ebpf:"sweep"`
+	TooBig4         *ebpf.Program `ebpf:"too_big4"`
+	TooBig6         *ebpf.Program `ebpf:"too_big6"`
+	Traced          *ebpf.Program `ebpf:"traced"`
+	WatchFlip       *ebpf.Program `ebpf:"watch_flip"`
 }
 
 func (p *tablePrograms) Close() error {
 	return _TableClose(
+		p.Busy4,
+		p.Busy6,
+		p.Control4,
+		p.Control6,
 		p.Dsr,
+		p.Dsr6,
+		p.Dsr6Alone,
 		p.DsrAlone,
 		p.Ebbtide,
 		p.Empty,
+		p.Evict,
+		p.Flow4,
+		p.Flow6,
+		p.Fragment4,
+		p.Fragment6,
 		p.Fresh,
 		p.FreshAlone,
+		p.FreshIpip,
 		p.Import,
+		p.Ipip,
+		p.Ipip6,
+		p.Ipip6Alone,
+		p.IpipAlone,
+		p.Listeners,
+		p.ListenersAlone,
+		p.ListenersFresh,
 		p.NatIn,
 		p.NatInAlone,
 		p.NatReply,
 		p.NatReplyAlone,
-		p.Random,
-		p.RandomAlone,
+		p.Quote4,
+		p.Quote6,
+		p.RandomIpip,
+		p.RandomIpipAlone,
+		p.Reset4,
+		p.Reset6,
 		p.SampleTicks,
+		p.Send4,
+		p.Send6,
 		p.Sweep,
+		p.TooBig4,
+		p.TooBig6,
+		p.Traced,
+		p.WatchFlip,
 	)
 }
 

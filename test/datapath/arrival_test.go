@@ -80,7 +80,7 @@ func (w *world) arriveBeside(t *testing.T, r row) {
 		result <- onCPU(1, func(int) error {
 			ifindex, err := secondInterface()
 			if err == nil {
-				err = w.SetIface(ifindex, besideMAC)
+				err = w.SetIface(ifindex, maps.Iface{MAC: besideMAC})
 			}
 			if err == nil {
 				got, out, err = w.arrive(ifindex, r.in)
@@ -127,12 +127,13 @@ type xdpContext struct {
 	Data, DataEnd, DataMeta, IngressIfindex, RxQueueIndex, EgressIfindex uint32
 }
 
-// packetsOn counts what all generations were sent by one CPU.
+// packetsOn counts what all backends were sent by one CPU.
 func (w *world) packetsOn(cpu int) (sum uint64) {
 	w.tb.Helper()
-	for generation := range generations {
-		var per []bpf.ProgramCounters
-		w.must(w.maps["generation_counters"].Lookup(uint32(generation), &per))
+	counters := w.maps["backend_counters"]
+	for id := range counters.MaxEntries() {
+		var per []bpf.ProgramSent
+		w.must(counters.Lookup(id, &per))
 		sum += per[cpu].Packets
 	}
 	return sum

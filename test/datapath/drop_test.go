@@ -20,6 +20,8 @@ func dropRows() (rows []row) {
 		rows = append(rows, noWayRows(f)...)
 		rows = append(rows, ttlRows(f)...)
 		rows = append(rows, badMapRows(f)...)
+		rows = append(rows, unansweredRows(f)...)
+		rows = append(rows, busyRows(f)...)
 	}
 	return rows
 }
@@ -37,6 +39,10 @@ func nobodyRows(f maps.Family) []row {
 		dropped(name+"a table of backend id 0", gameDatagram(f).bytes(), "drop_no_generation").given(func(w *world) {
 			w.must(w.PutMaglev(blue, f, []uint16{0}))
 		}),
+		dropped(name+"a prefix that has begun its new flows", gamePacket(f, syn).bytes(), "drop_new_flows").given(func(w *world) {
+			w.limit(maps.NewFlows{Rate: 1, Burst: 1, Bits: [2]uint8{24, 64}}, 0)
+			w.send(gamePacket(f, syn).at(7))
+		}),
 		dropped(name+"a listener that is closed", gamePacket(f, syn).bytes(), "drop_listener_closed").given(func(w *world) {
 			w.closeListener(f)
 		}),
@@ -47,6 +53,7 @@ func nobodyRows(f maps.Family) []row {
 func noWayRows(f maps.Family) []row {
 	back := shopPacket(f, syn).answer(31, shopInner, syn|ack)
 	return []row{
+		dropped(familyName(f)+" a VLAN that the host is not in", shopPacket(f, syn).change(func(f *frame) { f.tags = []tag{{0x8100, 101}} }).bytes(), "drop_other_vlan"),
 		{
 			name: familyName(f) + " next hop not resolved", in: gamePacket(f, syn).bytes(), verdict: drop,
 			before: func(w *world) { w.SetHop(f, 11, maps.Hop{}) },
@@ -54,7 +61,6 @@ func noWayRows(f maps.Family) []row {
 		},
 		{
 			name: familyName(f) + " no way back", in: back.bytes(), verdict: drop, moves: moves{"drop_unresolved": 1},
-			out: back.returned().change(func(f *frame) { f.dst, f.src = back.dst, back.src }).bytes(),
 			before: func(w *world) {
 				w.send(shopPacket(f, syn))
 				w.loseIface()
@@ -75,6 +81,17 @@ func ttlRows(f maps.Family) []row {
 			name: familyName(f) + " TTL 0 in nat", in: shopDatagram(f).change(ttl(0)).bytes(), verdict: drop,
 			moves: moves{"drop_ttl": 1, "shop-blue.new": 1},
 		},
+		{
+			name: familyName(f) + " TTL 0 in dsr", in: gameDatagram(f).change(ttl(0)).bytes(), verdict: drop,
+			moves: moves{"drop_ttl": 1, "blue.new": 1},
+		},
+		dropped(familyName(f)+" TTL 0 in dsr, a plain hit", gameDatagram(f).change(ttl(0)).bytes(), "drop_ttl").given(func(w *world) {
+			w.send(gameDatagram(f))
+			w.force(gameDatagram(f), maps.Established, 0)
+		}),
+		dropped(familyName(f)+" TTL 0 of an answer", answer.change(ttl(0)).bytes(), "drop_ttl").given(func(w *world) {
+			w.send(shopPacket(f, syn))
+		}),
 		dropped(familyName(f)+" TTL 1 of an answer", answer.bytes(), "drop_ttl").given(func(w *world) {
 			w.send(shopPacket(f, syn))
 		}),
@@ -128,11 +145,12 @@ func brokenRows(prefix string, segment, datagram frame) []row {
 	return rows
 }
 
-// fragmentRows: wherever a fragment lies in its datagram, and whatever would be read there as ports.
+// fragmentRows: a fragment that comes before its first, wherever it lies in its datagram, and whatever would be read
+// there as ports.
 func fragmentRows(f maps.Family) []row {
 	var rows []row
 	for name, at := range map[string]struct{ offset, more uint16 }{
-		"the first fragment": {0, 1}, "a middle fragment": {185, 1}, "the last fragment": {370, 0},
+		"a middle fragment": {185, 1}, "the last fragment": {370, 0},
 	} {
 		for kind, whole := range map[string]frame{
 			"TCP": gamePacket(f, syn), "UDP": gameDatagram(f), "nat TCP": shopPacket(f, ack), "nat UDP": shopDatagram(f),

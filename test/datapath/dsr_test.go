@@ -7,8 +7,9 @@ import (
 )
 
 // In dsr only the MAC addresses change: whatever the packet is, every other byte stays.
-func TestDSR(t *testing.T) {
-	var rows []row
+func TestDSR(t *testing.T) { runRows(t, dsrRows()) }
+
+func dsrRows() (rows []row) {
 	for _, f := range maps.Families() {
 		for name, in := range shapes(f, gamePacket(f, syn), gameDatagram(f)) {
 			rows = append(rows, forwarded(familyName(f)+" "+name, in, in.steered(11), began("blue", in.bytes())))
@@ -32,7 +33,7 @@ func TestDSR(t *testing.T) {
 			},
 		)
 	}
-	runRows(t, rows)
+	return rows
 }
 
 // shapes are the forms in which a packet that can be served comes.
@@ -83,3 +84,9 @@ func shapes(f maps.Family, segment, datagram frame) map[string]frame {
 
 func tagged(f *frame)      { f.tags = []tag{{0x8100, 100}} }
 func twiceTagged(f *frame) { f.tags = []tag{{0x88a8, 7}, {0x8100, 0xe064}} }
+
+// The VLANs of these that the host is in.
+var (
+	oneTag  = maps.Tags{{TPID: 0x8100, ID: 100}}
+	twoTags = maps.Tags{{TPID: 0x88a8, ID: 7}, {TPID: 0x8100, ID: 100}}
+)

@@ -20,6 +20,9 @@ const (
 	ack = 1 << 4
 )
 
+// noWindow is a window of 0.
+const noWindow = 1 << 16
+
 type mac [6]byte
 
 // tag is a VLAN tag.
@@ -44,6 +47,7 @@ type frame struct {
 	flags       uint8
 	seq, ack    uint32
 	tcpOptions  []byte // a multiple of four bytes
+	window      uint32 // 0: 0xffff
 	payload     []byte
 	noChecksum  bool // UDP
 	padding     int  // bytes behind the packet
@@ -51,6 +55,10 @@ type frame struct {
 	udpDelta    int  // added to the length that the UDP header says
 	ihl, doff   int  // in words; 0: the right one
 	version     int  // 0: the right one
+	tos         uint8
+	label       uint32 // IPv6: the flow label
+	icmp        icmpMessage
+	body        []byte // what stands behind IP, when it is not to be built
 }
 
 // change is f with something changed.
@@ -83,7 +91,7 @@ func (f frame) appendIPv4(b []byte) []byte {
 	if f.version != 0 {
 		version = f.version
 	}
-	h := []byte{byte(version<<4 | ihl), 0}
+	h := []byte{byte(version<<4 | ihl), f.tos}
 	h = binary.BigEndian.AppendUint16(h, uint16(header+len(l4)+f.lengthDelta))
 	h = binary.BigEndian.AppendUint16(h, f.id)
 	h = binary.BigEndian.AppendUint16(h, f.frag)
@@ -108,7 +116,7 @@ func (f frame) appendIPv6(b []byte) []byte {
 	if f.version != 0 {
 		version = f.version
 	}
-	b = append(b, byte(version<<4), 0, 0, 0)
+	b = append(b, byte(version<<4)|f.tos>>4, f.tos<<4|byte(f.label>>16), byte(f.label>>8), byte(f.label))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(body)+f.lengthDelta))
 	b = append(b, next, f.ttl)
 	b = append(b, f.from.Addr().AsSlice()...)
@@ -118,6 +126,12 @@ func (f frame) appendIPv6(b []byte) []byte {
 
 // transport builds the header and the payload behind IP.
 func (f frame) transport() []byte {
+	if f.body != nil {
+		return f.body
+	}
+	if f.proto == icmp4 || f.proto == icmp6 {
+		return f.appendICMP()
+	}
 	b := binary.BigEndian.AppendUint16(nil, f.from.Port())
 	b = binary.BigEndian.AppendUint16(b, f.to.Port())
 	check := 6
@@ -151,7 +165,12 @@ func (f frame) appendTCP(b []byte) []byte {
 	}
 	b = binary.BigEndian.AppendUint32(b, f.seq)
 	b = binary.BigEndian.AppendUint32(b, f.ack)
-	b = append(b, byte(doff<<4), f.flags, 0xff, 0xff, 0, 0, 0, 0)
+	window := uint16(0xffff)
+	if f.window != 0 {
+		window = uint16(f.window)
+	}
+	b = append(b, byte(doff<<4), f.flags)
+	b = append(binary.BigEndian.AppendUint16(b, window), 0, 0, 0, 0)
 	return append(b, f.tcpOptions...)
 }
 

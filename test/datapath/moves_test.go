@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,9 +44,22 @@ func (m moves) since(before moves) moves {
 func sent(generation string, frames ...[]byte) moves {
 	m := moves{generation + ".packets": uint64(len(frames))}
 	for _, f := range frames {
-		m[generation+".bytes"] += uint64(len(f))
+		m[generation+".bytes"] += uint64(wireLen(f))
 	}
 	return m
+}
+
+// wireLen is the length of a frame without padding: what its headers say.
+func wireLen(b []byte) int {
+	at := 12
+	for t := binary.BigEndian.Uint16(b[at:]); t == 0x8100 || t == 0x88a8; t = binary.BigEndian.Uint16(b[at:]) {
+		at += 4
+	}
+	at += 2
+	if b[at]>>4 == 6 {
+		return at + 40 + int(binary.BigEndian.Uint16(b[at+4:]))
+	}
+	return at + int(binary.BigEndian.Uint16(b[at+2:]))
 }
 
 // began are the moves of a packet that began a new session.
@@ -61,17 +75,17 @@ func (p *plane) counters(tb testing.TB) moves {
 		tb.Fatal(err)
 	}
 	m := moves(reasons)
+	counts := p.counts(tb)
 	for index := range uint16(8) {
 		name, known := generations[index]
 		if !known {
 			name = fmt.Sprint("generation ", index)
 		}
-		c, err := p.Counters(index)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		m[name+".packets"], m[name+".bytes"], m[name+".new"] = c.Packets, c.Bytes, c.New
+		c, sent := counts.Generation(index)
+		m[name+".packets"], m[name+".bytes"], m[name+".new"] = sent.Packets, sent.Bytes, c.New
+		m[name+".rejoined"], m[name+".moved"] = c.Rejoined, c.Moved
 		m[name+".orphans"], m[name+".reopened"], m[name+".unpinned"] = c.Orphans, c.Reopened, c.Unpinned
+		m[name+".moved"] = c.Moved
 	}
 	return m
 }

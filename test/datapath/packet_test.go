@@ -32,6 +32,12 @@ func shopDatagram(f maps.Family) frame {
 	return toVIP(shopVIP[f], udp, shopPort, 0).with([]byte("buy"))
 }
 
+func relayPacket(f maps.Family, flags uint8) frame { return toVIP(relayVIP[f], tcp, gamePort, flags) }
+
+func relayDatagram(f maps.Family) frame {
+	return toVIP(relayVIP[f], udp, gamePort, 0).with([]byte("move"))
+}
+
 // with is f with a payload.
 func (f frame) with(payload []byte) frame {
 	f.payload = payload
@@ -50,9 +56,9 @@ func (f frame) flagged(flags uint8) frame {
 	return f
 }
 
-// steered is what a dsr backend is sent.
+// steered is what a dsr backend is sent. The way to it has no tags.
 func (f frame) steered(id uint16) frame {
-	f.dst, f.src = backendMAC(id), hostMAC
+	f.dst, f.src, f.tags = backendMAC(id), hostMAC, nil
 	return f
 }
 
@@ -79,9 +85,9 @@ func (f frame) answer(id, port, flags uint16) frame {
 	return f
 }
 
-// returned is what the client's next hop is sent of an answer.
+// returned is what the client's next hop is sent of an answer, when its packets have no tags.
 func (f frame) returned() frame {
-	f.src, f.dst = hostMAC, routerMAC
+	f.src, f.dst, f.tags = hostMAC, routerMAC, nil
 	f.from = netip.AddrPortFrom(shopVIP[f.family()], shopPort)
 	f.ttl--
 	return f

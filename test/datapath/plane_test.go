@@ -27,12 +27,14 @@ type options struct {
 	stall     uint32
 	testBuild bool
 	backends  uint32 // ids, 0: 128
+	object    string // path of a built object, instead of one that is committed
 }
 
 // plane is one data plane, attached to nothing.
 type plane struct {
 	*maps.Tables
 	program, sweeper *ebpf.Program
+	evicter          *ebpf.Program
 	layouts          [2]maps.Layout
 	maps             map[string]*ebpf.Map
 }
@@ -68,6 +70,7 @@ func mustLoad(tb testing.TB, o options) *plane {
 	if err != nil {
 		tb.Fatal(needs(err))
 	}
+	p.evicter = coll.Programs["evict"]
 	p.program, p.sweeper, p.maps = coll.Programs["ebbtide"], coll.Programs["sweep"], coll.Maps
 	if p.Tables, err = maps.New(coll.Maps, vars, p.layouts); err != nil {
 		tb.Fatal(err)
@@ -82,7 +85,7 @@ func mustSibling(tb testing.TB, p *plane, o options) *ebpf.Program {
 	mustConfigure(tb, spec, p.layouts, o)
 	reuse := map[string]*ebpf.Map{}
 	for name, m := range p.maps {
-		if !strings.HasPrefix(name, ".rodata") && spec.Maps[name] != nil {
+		if !strings.HasPrefix(name, ".rodata") && name != "steps" && name != "work" && spec.Maps[name] != nil {
 			reuse[name] = m
 		}
 	}
@@ -108,6 +111,9 @@ func mustSpec(tb testing.TB, o options) *ebpf.CollectionSpec {
 	if o.testBuild {
 		load = bpftest.LoadProgram
 	}
+	if o.object != "" {
+		load = func() (*ebpf.CollectionSpec, error) { return ebpf.LoadCollectionSpec(o.object) }
+	}
 	spec, err := load()
 	if err != nil {
 		tb.Fatal(err)
@@ -118,18 +124,21 @@ func mustSpec(tb testing.TB, o options) *ebpf.CollectionSpec {
 // small are the maps whose full size only costs a test time.
 var small = map[string]uint32{
 	"listeners4": 256, "listeners6": 256, "replies4": 256, "replies6": 256, "vips": 64, "services": 16,
-	"generations": 64, "maglev": 128, "generation_counters": 64, "vip_counts": 64, "listener_counts": 64,
+	"generations": 64, "maglev": 128, "generation_counters": 64, "tallies": 64,
 }
 
 func mustConfigure(tb testing.TB, spec *ebpf.CollectionSpec, layouts [2]maps.Layout, o options) {
 	tb.Helper()
+	bpf.WithoutTracer(spec)
 	for name, entries := range small {
 		spec.Maps[name].MaxEntries = entries
 	}
+	delete(spec.Programs, "import") // no packet comes to it, and a verifier has a lot to look at
 	for _, name := range []string{"backends4", "backends6", "session_counts"} {
 		spec.Maps[name].MaxEntries = max(128, o.backends)
 	}
-	config := bpf.ProgramConfig{Seed: o.seed, TickShift: o.tickShift}
+	spec.Maps["backend_counters"].MaxEntries = min(max(128, o.backends), uint32(maps.OwnCounters))
+	config := bpf.ProgramConfig{Seed: o.seed, TickShift: o.tickShift, WeakOrder: bpf.WeakOrder()}
 	if o.tickShift == 0 {
 		config.TickShift = frozen
 	}

@@ -81,7 +81,7 @@ func TestTheHighestBackendID(t *testing.T) {
 	w := mustWorld(t, options{flows: 1000, backends: 65536}, 1)
 	for _, f := range maps.Families() {
 		const last = 65535
-		w.PutBackend(f, last, maps.Backend{Addr: backendAddr(f, last), Generation: blue, Service: game, Use: maps.InPool, Timeouts: standard})
+		w.PutBackend(f, last, maps.Backend{Addr: backendAddr(f, last), Generation: blue, Service: game, Use: maps.InPool})
 		w.SetHop(f, last, maps.Hop{IfIndex: inside, SrcMAC: hostMAC, DstMAC: backendMAC(last)})
 		w.must(w.PutMaglev(blue, f, []uint16{last}))
 		w.send(gamePacket(f, syn), gamePacket(f, ack))

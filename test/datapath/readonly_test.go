@@ -25,6 +25,16 @@ func TestConfigurationMapsAreEqualBitByBitAfterTraffic(t *testing.T) {
 			}
 			w.run(t, in.bytes()[:len(in.bytes())/2])
 		}
+		for _, r := range slices.Concat(answeredRows(f), unansweredRows(f)) {
+			w.run(t, r.in)
+		}
+		for _, r := range routes(f) {
+			w.begin(r)
+			for _, part := range r.whole.split(40) {
+				w.run(t, part.bytes())
+			}
+			w.run(t, r.whole.bytes())
+		}
 		w.age(1000)
 		w.mustSweep(t)
 	}

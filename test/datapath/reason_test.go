@@ -17,6 +17,9 @@ func TestEveryVerdictWithAReasonHasARow(t *testing.T) {
 		met = met.and(r.moves)
 	}
 	for name := range reasons {
+		if name == "drop_headroom" {
+			continue // not every kernel can be made to: TestTooLittleHeadroomForIPIPIsCounted
+		}
 		if !strings.HasPrefix(name, "event_") && met[name] == 0 {
 			t.Errorf("no row's packet meets %s", name)
 		}

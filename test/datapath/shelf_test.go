@@ -34,6 +34,10 @@ func (s *planes) take(o options) *plane {
 func (s *planes) put(o options, p *plane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if o.object != "" { // nobody asks for it again
+		p.close()
+		return
+	}
 	if s.free == nil {
 		s.free = map[options][]*plane{}
 	}
@@ -48,13 +52,31 @@ func mustReset(tb testing.TB, p *plane) {
 			tb.Fatalf("reset map %s: %v", name, err)
 		}
 	}
+	if err := p.countTroubles(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// countTroubles begins to count those of all generations anew.
+func (p *plane) countTroubles() error {
+	if err := resetHash(p.maps["generation_troubles"]); err != nil {
+		return err
+	}
+	for generation := range uint16(small["generations"]) {
+		if err := p.CountTroubles(generation); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func resetMap(name string, m *ebpf.Map) error {
 	switch {
 	case strings.HasPrefix(name, ".rodata"), name == "maglev": // a change of maglev waits for a grace period; putMaglev sets what differs
 		return nil
-	case m.Type() == ebpf.Hash:
+	case m.Type() == ebpf.ProgramArray:
+		return nil
+	case m.Type() == ebpf.Hash, m.Type() == ebpf.PerCPUHash, m.Type() == ebpf.LPMTrie:
 		return resetHash(m)
 	case m.Type() == ebpf.PerCPUArray:
 		return resetPerCPU(m)
@@ -92,4 +114,14 @@ func resetPerCPU(m *ebpf.Map) error {
 		errs = append(errs, m.Put(i, zero))
 	}
 	return errors.Join(errs...)
+}
+
+// close gives a plane's maps and programs up.
+func (p *plane) close() {
+	_ = p.Close()
+	p.program.Close()
+	p.sweeper.Close()
+	for _, m := range p.maps {
+		m.Close()
+	}
 }

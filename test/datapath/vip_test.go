@@ -48,3 +48,25 @@ func TestMovedPortsKeepTheirFlows(t *testing.T) {
 		w.expectMoves(moves{}, func() { w.wantColour(f.flagged(ack), blue) })
 	})
 }
+
+// What a CPU knows of a listener ends with a change of it: of its kind, of what stands beside it, and of its being there.
+func TestAChangedListenerIsKnownAtOnce(t *testing.T) {
+	eachKind(t, func(t *testing.T, w *world, f frame) {
+		opening := f.flagged(syn)
+		at := maps.Socket{Addr: f.to.Addr(), Port: f.to.Port(), Protocol: maps.Protocol(f.proto)}
+		w.send(opening)
+		l, ok, err := w.Listener(at)
+		if w.must(err); !ok {
+			t.Fatal("the packet has no listener")
+		}
+		l.Kind = maps.Closed
+		w.must(w.PutListener(at, l))
+		if v, _ := w.run(t, opening.at(1).bytes()); v != drop {
+			t.Errorf("a new flow to a closed listener: verdict %v", v)
+		}
+		w.must(w.RemoveListener(at))
+		if v, _ := w.run(t, opening.bytes()); v != pass {
+			t.Errorf("without a listener: verdict %v", v)
+		}
+	})
+}

@@ -27,18 +27,21 @@ var (
 const (
 	game                             = 1 // dsr
 	shop                             = 2 // nat, to port 8080 of its backends
+	relay                            = 3 // ipip
 	blue, green, shopBlue, shopGreen = 1, 2, 3, 4
+	relayBlue                        = 5
 	gameTCP, gameUDP, gameUDP2       = 1, 2, 3 // listener ids
 )
 
 // generations that have counters to look at.
-var generations = map[uint16]string{blue: "blue", green: "green", shopBlue: "shop-blue", shopGreen: "shop-green"}
+var generations = map[uint16]string{blue: "blue", green: "green", shopBlue: "shop-blue", shopGreen: "shop-green", relayBlue: "relay"}
 
 var (
 	client4, client6 = netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("2001:db8:c::7")
 	gameVIP          = [2]netip.Addr{netip.MustParseAddr("203.0.113.10"), netip.MustParseAddr("2001:db8::10")}
 	otherVIP         = [2]netip.Addr{netip.MustParseAddr("203.0.113.11"), netip.MustParseAddr("2001:db8::11")}
 	shopVIP          = [2]netip.Addr{netip.MustParseAddr("203.0.113.20"), netip.MustParseAddr("2001:db8::20")}
+	relayVIP         = [2]netip.Addr{netip.MustParseAddr("203.0.113.30"), netip.MustParseAddr("2001:db8::30")}
 )
 
 // Ports.
@@ -54,9 +57,9 @@ var standard = maps.Timeouts{maps.TCPHalfOpen: 30, maps.TCP: 7200, maps.TCPClosi
 
 const reuseAfter = 300
 
-// vipID of {VIP, protocol}. 1 to 4: the game's; 5 to 8: its other VIP's; 9 to 12: the shop's.
+// vipID of {VIP, protocol}. 1 to 4: the game's; 5 to 8: its other VIP's; 9 to 12: the shop's; then the relay's.
 func vipID(addr netip.Addr, proto uint8) uint16 {
-	for i, pair := range [][2]netip.Addr{gameVIP, otherVIP, shopVIP} {
+	for i, pair := range [][2]netip.Addr{gameVIP, otherVIP, shopVIP, relayVIP} {
 		for f, a := range pair {
 			if a == addr && proto == tcp {
 				return uint16(4*i + 2*f + 1)
@@ -77,28 +80,39 @@ func backendAddr(f maps.Family, id uint16) netip.Addr {
 	return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, 0x0b, 14: byte(id >> 8), 15: byte(id)})
 }
 
-// world is a plane with two services on it: the game (dsr) with blue live and green staged, and the shop (nat).
+// world is a plane with three services on it: the game (dsr) with blue live and green staged, the shop (nat) and the
+// relay (ipip).
 type world struct {
 	*plane
-	tb testing.TB
+	tb       testing.TB
+	evicting uint32 // entries that a test has marked
 }
 
 // mustWorld sets up the world with so many backends a generation.
 func mustWorld(tb testing.TB, o options, backends int) *world {
 	tb.Helper()
 	w := &world{plane: mustPlane(tb, o), tb: tb}
-	w.must(w.SetIface(inside, hostMAC))
+	w.must(w.SetIface(inside, maps.Iface{MAC: hostMAC}))
+	for i, tags := range []maps.Tags{oneTag, twoTags} {
+		w.must(w.SetVLAN(uint32(100+i), maps.VLAN{On: inside, Tags: tags, MAC: hostMAC}))
+	}
 	var filter []netip.Addr
 	for _, f := range maps.Families() {
-		filter = append(filter, gameVIP[f], otherVIP[f], shopVIP[f])
+		filter = append(filter, gameVIP[f], otherVIP[f], shopVIP[f], relayVIP[f])
+		w.SetOuterSource(outerSource[f])
 		for generation := range generations {
 			filter = append(filter, w.putGeneration(f, generation, backends)...)
 		}
 	}
 	w.SetFilter(filter)
-	w.PutService(game, maps.Service{Name: "game", Forwarding: maps.DSR, ReuseAfter: reuseAfter})
-	w.PutService(shop, maps.Service{Name: "shop", Forwarding: maps.NAT, ReuseAfter: reuseAfter})
+	for _, kind := range maps.EveryLimited() {
+		w.SetLimit(kind, 1000)
+	}
+	w.PutService(game, maps.Service{Name: "game", Forwarding: maps.DSR, ReuseAfter: reuseAfter, Timeouts: standard})
+	w.PutService(shop, maps.Service{Name: "shop", Forwarding: maps.NAT, ReuseAfter: reuseAfter, Timeouts: standard})
+	w.PutService(relay, maps.Service{Name: "relay", Forwarding: maps.IPIP, ReuseAfter: reuseAfter, Timeouts: standard})
 	w.SetSteer(game, maps.Steer{Live: blue})
+	w.SetSteer(relay, maps.Steer{Live: relayBlue})
 	w.SetSteer(shop, maps.Steer{Live: shopBlue})
 	for _, f := range maps.Families() {
 		w.putListeners(f)
@@ -115,8 +129,11 @@ func (w *world) must(err error) {
 
 func (w *world) putGeneration(f maps.Family, generation uint16, backends int) (addrs []netip.Addr) {
 	service, forwarding, port := uint16(game), maps.DSR, uint16(0)
-	if generation >= shopBlue {
+	switch generation {
+	case shopBlue, shopGreen:
 		service, forwarding, port = shop, maps.NAT, shopInner
+	case relayBlue:
+		service, forwarding = relay, maps.IPIP
 	}
 	var ids []uint16
 	for i := range backends {
@@ -124,7 +141,8 @@ func (w *world) putGeneration(f maps.Family, generation uint16, backends int) (a
 		ids = append(ids, id)
 		addr := backendAddr(f, id)
 		w.PutBackend(f, id, maps.Backend{
-			Addr: addr, Port: port, Generation: generation, Service: service, Forwarding: forwarding, Use: maps.InPool, Timeouts: standard,
+			Addr: addr, Port: port, Generation: generation, Service: service, Forwarding: forwarding, Use: maps.InPool,
+			Outer: f,
 		})
 		w.SetHop(f, id, maps.Hop{IfIndex: inside, SrcMAC: hostMAC, DstMAC: backendMAC(id)})
 		if forwarding == maps.NAT {
@@ -180,6 +198,8 @@ func (w *world) putListeners(f maps.Family) {
 	w.putListener(otherVIP[f], udp, gamePort, maps.Listener{Service: game, ID: id + 5})
 	w.putListener(shopVIP[f], tcp, shopPort, maps.Listener{Service: shop, ID: id + 6, Forwarding: maps.NAT})
 	w.putListener(shopVIP[f], udp, shopPort, maps.Listener{Service: shop, ID: id + 7, Forwarding: maps.NAT})
+	w.putListener(relayVIP[f], tcp, gamePort, maps.Listener{Service: relay, ID: id + 8, Forwarding: maps.IPIP})
+	w.putListener(relayVIP[f], udp, gamePort, maps.Listener{Service: relay, ID: id + 9, Forwarding: maps.IPIP})
 	w.must(w.PutVIP(vipID(gameVIP[f], udp), maps.VIP{Addr: gameVIP[f], Protocol: udp})) // it has two
 }
 

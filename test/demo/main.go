@@ -20,6 +20,7 @@ import (
 	"github.com/ebbtide/ebbtide/test/game"
 	"github.com/ebbtide/ebbtide/test/host"
 	"github.com/ebbtide/ebbtide/test/lab"
+	"github.com/ebbtide/ebbtide/test/story"
 )
 
 const (
@@ -29,22 +30,43 @@ const (
 
 	addresses = 8 // of clients, before and after the flip
 	demoTime  = 110 * time.Second
+	storyTime = 5 * time.Minute
 )
 
 func main() {
 	host.Child()
 	broken := flag.Bool("break", false, "take pinning out of the data plane: the demo must end red")
+	tale := flag.String("story", "", "mmorpg: an afternoon of five services, each released by its own strategy")
+	ui := flag.Bool("ui", false, "leave it running, with players who come and go, and print the address of the web page")
+	reports := flag.String("reports", "bin/story", "directory for the reports of a story")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, demoTime)
+	length, play := demoTime, func(ctx context.Context) error { return run(ctx, *broken) }
+	if *tale != "" {
+		length, play = storyTime, func(ctx context.Context) error { return tell(ctx, *tale, *reports) }
+	}
+	cancel := stop
+	if *ui { // until somebody interrupts it
+		play = stay
+	} else {
+		ctx, cancel = context.WithTimeout(ctx, length)
+	}
 	defer cancel()
-	if err := run(ctx, *broken); err != nil {
+	if err := play(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		stop()
 		cancel()
 		os.Exit(1)
 	}
+}
+
+// tell plays a story.
+func tell(ctx context.Context, name, reports string) error {
+	if name != "mmorpg" {
+		return fmt.Errorf("there is no story %q: the only one is mmorpg", name)
+	}
+	return story.Run(ctx, os.Stdout, reports)
 }
 
 // closeLab takes the lab away, and is not content with less than all of it.
@@ -59,7 +81,12 @@ func closeLab(l *lab.Lab) error {
 	return err
 }
 
-func run(ctx context.Context, broken bool) (err error) {
+func run(ctx context.Context, broken bool) error {
+	return set(ctx, broken, func(d *demo) error { return d.play(ctx) })
+}
+
+// set sets the demo up, and takes it away when it has been played.
+func set(ctx context.Context, broken bool, play func(*demo) error) (err error) {
 	l, err := lab.New(lab.Options{Forwarding: lab.DSR})
 	if err != nil {
 		return err
@@ -83,12 +110,13 @@ func run(ctx context.Context, broken bool) (err error) {
 		return err
 	}
 	d := &demo{
+		lab:   l,
 		early: clients[:addresses], late: clients[addresses:],
 		world: world, host: h, fleet: game.NewFleet(l.Client), tide: newTide(os.Stdout),
 		role: game.Role{Endpoints: endpoints, ChatTick: time.Second, StateTick: 50 * time.Millisecond},
 	}
 	defer d.fleet.Close()
-	return d.play(ctx)
+	return play(d)
 }
 
 func startHost(ctx context.Context, l *lab.Lab, broken bool) (*host.Host, error) {
@@ -109,6 +137,7 @@ func startHost(ctx context.Context, l *lab.Lab, broken bool) (*host.Host, error)
 		// Short, so that the demo ends soon: what has ended leaves the table within seconds.
 		Timeouts: "{tcp: 60s, tcp_half_open: 5s, tcp_closing: 2s, udp: 3s, udp_new: 2s, reuse_after: 5s}",
 	})
+	yaml += fmt.Sprintf("web: {listen: %q}\n", page)
 	if err := h.Configure(yaml); err != nil {
 		return nil, err
 	}
@@ -117,6 +146,7 @@ func startHost(ctx context.Context, l *lab.Lab, broken bool) (*host.Host, error)
 
 // demo is the afternoon.
 type demo struct {
+	lab   *lab.Lab
 	world *game.World
 	host  *host.Host
 	fleet *game.Fleet

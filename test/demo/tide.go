@@ -16,13 +16,15 @@ type tide struct {
 	mu       sync.Mutex
 	out      *os.File
 	terminal bool
+	colours  bool
 	begin    time.Time
 }
 
 const barWidth = 30
 
 func newTide(out *os.File) *tide {
-	return &tide{out: out, terminal: term.IsTerminal(int(out.Fd())), begin: time.Now()}
+	terminal := term.IsTerminal(int(out.Fd()))
+	return &tide{out: out, terminal: terminal, colours: terminal && os.Getenv("NO_COLOR") == "", begin: time.Now()}
 }
 
 // say prints an event on a line of its own.
@@ -43,17 +45,21 @@ func (t *tide) show(blue, green, broken int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.clear()
-	line := fmt.Sprintf("%5.1f s  blue %4d %s %4d green   broken players %d", time.Since(t.begin).Seconds(), blue, bar(blue, green), green, broken)
+	line := fmt.Sprintf("%5.1f s  blue %4d %s %4d green   broken players %d", time.Since(t.begin).Seconds(), blue, t.bar(blue, green), green, broken)
 	if !t.terminal {
 		line += "\n"
 	}
 	fmt.Fprint(t.out, line)
 }
 
-func bar(blue, green int) string {
+func (t *tide) bar(blue, green int) string {
 	all := max(1, blue+green)
 	filled := blue * barWidth / all
-	return strings.Repeat("█", filled) + strings.Repeat("░", barWidth-filled)
+	left, right := strings.Repeat("█", filled), strings.Repeat("░", barWidth-filled)
+	if t.colours {
+		return "\x1b[34m" + left + "\x1b[32m" + right + "\x1b[0m"
+	}
+	return left + right
 }
 
 // watch shows the tide until the context ends: the sessions that the backends themselves have open.

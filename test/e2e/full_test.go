@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,13 @@ func TestAFullTableADrainAndNewLoginsBreakNobodyWhoWasIn(t *testing.T) {
 	s.fleet.Add(t.Context(), players, s.role())
 	s.fleet.Exchange(1)
 	s.fill(t, tab, floods)
-	s.flip(t)
+	_, err := s.host.Client.Flip(t.Context(), api.FlipRequest{Service: service})
+	if refusal := new(api.Error); !errors.As(err, &refusal) || refusal.Code != api.Refused || !strings.Contains(refusal.Error(), "of max_flows 1024 are used") {
+		t.Errorf("a flip into a full table: %v, want that it is refused, with figures", err)
+	}
+	if _, err := s.host.Client.Flip(t.Context(), api.FlipRequest{Service: service, Force: true}); err != nil {
+		t.Fatal(err)
+	}
 	w := s.watchDrain(t)
 
 	refused := s.dropsOf(t, tab, bpf.ProgramReasonDROP_TABLE_FULL)

@@ -37,7 +37,8 @@ type setting struct {
 	yaml       func(*lab.Lab) string // default: all that is above
 	stepLog    bool
 	stopOn     string
-	noWorld    bool // the test serves by itself
+	noWorld    bool                 // the test serves by itself
+	before     func(*lab.Lab) error // done to the lab before the daemon starts
 }
 
 // stage is a lab with a daemon, the game on its backends, and players to come.
@@ -61,6 +62,11 @@ func mustStage(t *testing.T, set setting) *stage {
 	}
 	if !set.noWorld {
 		s.serve(t)
+	}
+	if set.before != nil {
+		if err := set.before(s.lab); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.startHost(t, set)
 	s.fleet = game.NewFleet(s.lab.Client)
@@ -171,7 +177,7 @@ func (s *stage) flip(t *testing.T) api.FlipResult {
 
 func (s *stage) reload(t *testing.T) api.Plan {
 	t.Helper()
-	plan, err := s.host.Client.Reload(t.Context())
+	plan, err := s.host.Client.Reload(t.Context(), api.ReloadRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

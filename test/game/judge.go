@@ -19,7 +19,8 @@ type judge struct {
 	silent   bool // said already
 	backend  string
 	colour   string
-	broken   []string
+	faults   uint64
+	broken   []string // the first of the faults
 }
 
 // next is the next request.
@@ -30,6 +31,7 @@ func (j *judge) next(k kind) frame {
 
 // breaks notes a reason why the session is broken.
 func (j *judge) breaks(format string, args ...any) {
+	j.faults++
 	if len(j.broken) < maxReasons {
 		j.broken = append(j.broken, fmt.Sprintf(format, args...))
 	}

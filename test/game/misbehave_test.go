@@ -108,6 +108,39 @@ func TestPlayersNoticeALyingServer(t *testing.T) {
 	}
 }
 
+// Whoever waits for an exchange does not wait for ever: not for a login that
+// nobody answered, not for a session that is silent, and not for one that has
+// more faults than it tells.
+func TestAnExchangeEndsWithoutAnswers(t *testing.T) {
+	l := lab.Must(t, lab.Options{Forwarding: lab.NAT, Backends: []string{"blue1"}})
+	for _, e := range mustLie(t, l.Backends[0], liar{1, func(frame) []frame { return nil }}) {
+		p := Start(context.Background(), l.Client, 0, Role{Endpoints: []Endpoint{e}, Patience: 10 * time.Millisecond})
+		p.Exchange(1)
+		if broken := p.Broken(); len(broken) != 1 || !strings.Contains(broken[0], "no answer") {
+			t.Errorf("%s: broken %q, want silence", e.Network, broken)
+		}
+		p.Reset()
+	}
+	silent := newSession("udp", nil)
+	silent.played, silent.judge.silent = make(chan struct{}), true
+	silent.Exchange(1)
+	bad := newSession("udp", nil)
+	bad.played = make(chan struct{})
+	for range maxReasons {
+		bad.breaks("again")
+	}
+	waited := make(chan struct{})
+	go func() { defer close(waited); bad.Exchange(1) }()
+	for ended := false; !ended; {
+		bad.breaks("again") // until the one that waits has seen one since it began to
+		select {
+		case <-waited:
+			ended = true
+		default:
+		}
+	}
+}
+
 func TestSilenceBreaksTheSession(t *testing.T) {
 	l := lab.Must(t, lab.Options{Forwarding: lab.NAT, Backends: []string{"blue1"}})
 	mute := liar{2, func(frame) []frame { return nil }}

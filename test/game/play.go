@@ -66,10 +66,13 @@ func (s *Session) halt() {
 }
 
 // Exchange waits until a session that plays has had n more answers, or is
-// broken in another way than before, or over.
+// broken in another way than before, silent, or over. One whose login failed
+// does not play, and is not waited for.
 func (s *Session) Exchange(n uint64) {
-	before := s.Report()
-	s.Wait(func(r Report) bool {
-		return r.Answers >= before.Answers+n || len(r.Broken) > len(before.Broken)
-	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answers, faults := s.judge.answered+n, s.judge.faults
+	for s.played != nil && !s.over.Load() && !s.judge.silent && s.judge.answered < answers && s.judge.faults == faults {
+		s.changed.Wait()
+	}
 }

@@ -53,11 +53,16 @@ func Open(ctx context.Context, host Dialer, from netip.AddrPort, to Endpoint) (*
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{Patience: DefaultPatience, network: to.Network, conn: conn, openedAt: openedAt}
-	s.client = addrPort(conn.LocalAddr())
+	s := newSession(to.Network, conn)
+	s.client, s.openedAt = addrPort(conn.LocalAddr()), openedAt
+	return s, nil
+}
+
+func newSession(network string, conn net.Conn) *Session {
+	s := &Session{Patience: DefaultPatience, network: network, conn: conn}
 	s.changed.L = &s.mu
 	s.judge.session = rand.Uint64()
-	return s, nil
+	return s
 }
 
 // Ask sends the next request, the first of which logs in, and waits for its

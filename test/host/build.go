@@ -32,7 +32,11 @@ func specOf(opt Options) (*ebpf.CollectionSpec, error) {
 		spec, err := without(0, 0)
 		if err == nil {
 			// A link refuses a program of another attach type than the one that it runs.
-			spec.Programs["ebbtide"].AttachType = ebpf.AttachXDPDevMap
+			for _, p := range spec.Programs { // those that call each other have to agree in it
+				if p.Type == ebpf.XDP {
+					p.AttachType = ebpf.AttachXDPDevMap
+				}
+			}
 		}
 		return spec, err
 	}

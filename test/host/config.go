@@ -12,6 +12,10 @@ type Service struct {
 	Name      string
 	Listeners []string // YAML flow mappings
 	Timeouts  string   // YAML flow mapping; empty: the defaults
+	Affinity  string   // YAML; empty: the default
+	Limits    string   // YAML flow mapping; empty: none
+	Release   string   // YAML flow mapping; empty: the defaults
+	Group     string   // empty: none
 	Versions  map[string]string
 }
 
@@ -28,6 +32,18 @@ func YAML(l *lab.Lab, forwarding lab.Forwarding, maxFlows int, services ...Servi
 		fmt.Fprintf(&b, "    forwarding: %s\n", forwarding)
 		if s.Timeouts != "" {
 			fmt.Fprintf(&b, "    timeouts: %s\n", s.Timeouts)
+		}
+		if s.Affinity != "" {
+			fmt.Fprintf(&b, "    affinity: %s\n", s.Affinity)
+		}
+		if s.Limits != "" {
+			fmt.Fprintf(&b, "    limits: %s\n", s.Limits)
+		}
+		if s.Release != "" {
+			fmt.Fprintf(&b, "    release: %s\n", s.Release)
+		}
+		if s.Group != "" {
+			fmt.Fprintf(&b, "    group: %s\n", s.Group)
 		}
 		b.WriteString("    pools:\n")
 		for _, colour := range []string{"blue", "green"} {

@@ -41,7 +41,7 @@ type Options struct {
 	Name     string              `json:"name,omitempty"`      // of the daemon, when a host runs more than one
 	Metrics  string              `json:"metrics,omitempty"`   // address of its metrics; empty: none
 
-	Config, StateDir, BPFDir, Socket string
+	Config, StateDir, BPFDir, Socket, ProbeSocket string
 }
 
 // Host is a load balancer with a daemon.
@@ -63,6 +63,7 @@ func New(l *lab.Lab, opt Options) (*Host, error) {
 	opt.StateDir = filepath.Join(l.Dir, "state"+opt.Name)
 	opt.BPFDir = filepath.Join(fs, "ebbtide")
 	opt.Socket = filepath.Join(l.Dir, "ebbtide"+opt.Name+".sock")
+	opt.ProbeSocket = filepath.Join(l.Dir, "probe"+opt.Name+".sock")
 	log, err := os.OpenFile(filepath.Join(l.Dir, "daemon"+opt.Name+".log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the daemon's log: %w", err)
@@ -202,7 +203,7 @@ func run(ctx context.Context, opt Options) error {
 		return err
 	}
 	return daemon.Run(ctx, daemon.Options{
-		Config: opt.Config, StateDir: opt.StateDir, BPFDir: opt.BPFDir, Socket: opt.Socket, Spec: spec, ForceAttach: opt.Force, MetricsAddr: opt.Metrics,
+		Config: opt.Config, StateDir: opt.StateDir, BPFDir: opt.BPFDir, Socket: opt.Socket, Spec: spec, ProbeSocket: opt.ProbeSocket, ForceAttach: opt.Force, MetricsAddr: opt.Metrics,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Step: steps.step, Version: "test",
 		Ready: func() { os.NewFile(3, "ready").Write([]byte{1}) },
 	})

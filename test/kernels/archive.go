@@ -15,7 +15,8 @@ import (
 // archive is Debian's, of the mirror that this machine uses, with package lists of its own: nothing of the machine's
 // configuration changes.
 type archive struct {
-	dir string
+	dir     string
+	machine machine
 }
 
 // suites that have the kernels. They are there on any mirror, whatever release this machine runs.
@@ -23,7 +24,7 @@ const suites = `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %
 deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %[1]s bookworm-backports main
 `
 
-func newArchive(dir string) (*archive, error) {
+func newArchive(dir string, m machine) (*archive, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -33,7 +34,7 @@ func newArchive(dir string) (*archive, error) {
 			return nil, fmt.Errorf("make room for package lists: %w", err)
 		}
 	}
-	a := &archive{dir}
+	a := &archive{dir, m}
 	mirror, err := mirror()
 	if err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func (a *archive) apt(ctx context.Context, dir, tool string, args ...string) ([]
 	args = append([]string{
 		"-o", "Dir::Etc::sourcelist=" + filepath.Join(a.dir, "sources.list"), "-o", "Dir::Etc::sourceparts=-",
 		"-o", "Dir::State::lists=" + filepath.Join(a.dir, "lists"), "-o", "Dir::Cache=" + filepath.Join(a.dir, "cache"),
-		"-o", "APT::Sandbox::User=root", "-qq",
+		"-o", "APT::Sandbox::User=root", "-o", "APT::Architecture=" + a.machine.arch, "-o", "APT::Architectures=" + a.machine.arch, "-qq",
 	}, args...)
 	cmd := exec.CommandContext(ctx, tool, args...)
 	cmd.Dir = dir
@@ -80,7 +81,7 @@ func (a *archive) apt(ctx context.Context, dir, tool string, args ...string) ([]
 // fetch brings the newest kernel of a series, or gives the one that was brought before.
 func (a *archive) fetch(ctx context.Context, series string) (*kernel, error) {
 	dir := filepath.Join(filepath.Dir(a.dir), series)
-	if k, err := kernelIn(series, dir); err == nil {
+	if k, err := kernelIn(series, dir, a.machine); err == nil {
 		return k, nil
 	}
 	if _, err := a.apt(ctx, ".", "apt-get", "update"); err != nil {
@@ -100,13 +101,16 @@ func (a *archive) fetch(ctx context.Context, series string) (*kernel, error) {
 		return nil, err
 	}
 	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	if err != nil || len(debs) != 1 {
-		return nil, fmt.Errorf("%d packages came for %s (%v)", len(debs), name, err)
+	if err != nil {
+		return nil, fmt.Errorf("look for the package %s: %w", name, err)
+	}
+	if len(debs) != 1 {
+		return nil, fmt.Errorf("%d packages came for %s", len(debs), name)
 	}
 	if out, err := exec.CommandContext(ctx, "dpkg-deb", "-x", debs[0], dir).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w: %s", name, err, out)
 	}
-	return kernelIn(series, dir)
+	return kernelIn(series, dir, a.machine)
 }
 
 // newest names the newest signed cloud kernel of a series.
@@ -115,7 +119,7 @@ func (a *archive) newest(ctx context.Context, series string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	named := regexp.MustCompile(`^linux-image-[0-9.]+(-[0-9]+|\+deb[0-9.]+)-cloud-amd64$`)
+	named := regexp.MustCompile(`^linux-image-[0-9.]+(-[0-9]+|\+deb[0-9.]+)-cloud-` + a.machine.arch + `$`)
 	best := ""
 	for name := range strings.FieldsSeq(string(out)) {
 		if named.MatchString(name) && (best == "" || newer(name, best)) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cavaliergopher/cpio"
 )
@@ -13,7 +14,7 @@ import (
 const mark = "ebbtide-tests: "
 
 // ramDisk packs init, the test binaries and the kernel's modules into the archive that the kernel unpacks at boot.
-func (k *kernel) ramDisk(ctx context.Context, bundle string) (string, error) {
+func (k *kernel) ramDisk(ctx context.Context, bundle string, suites []suite) (string, error) {
 	path := filepath.Join(k.dir, "initrd")
 	f, err := os.Create(path)
 	if err != nil {
@@ -33,13 +34,13 @@ func (k *kernel) ramDisk(ctx context.Context, bundle string) (string, error) {
 		_, err := w.Write(data)
 		return err
 	}
-	if err := k.pack(ctx, bundle, put); err != nil {
+	if err := k.pack(ctx, bundle, suites, put); err != nil {
 		return "", err
 	}
 	return path, w.Close()
 }
 
-func (k *kernel) pack(ctx context.Context, bundle string, put func(string, []byte) error) error {
+func (k *kernel) pack(ctx context.Context, bundle string, suites []suite, put func(string, []byte) error) error {
 	init, err := os.ReadFile(filepath.Join(bundle, "init"))
 	if err != nil {
 		return err
@@ -52,19 +53,19 @@ func (k *kernel) pack(ctx context.Context, bundle string, put func(string, []byt
 		if err != nil {
 			return fmt.Errorf("module %s: %w", name, err)
 		}
-		if err := put(fmt.Sprintf("modules/%d.ko", i), data); err != nil {
+		if err := put(fmt.Sprintf("modules/%02d.ko", i), data); err != nil {
 			return err
 		}
 	}
-	for i, s := range testSuites {
+	for i, s := range suites {
 		data, err := os.ReadFile(filepath.Join(bundle, s.name+".test"))
 		if err != nil {
 			return err
 		}
-		if err := put(fmt.Sprintf("tests/%d-%s", i, s.name), data); err != nil {
+		if err := put(fmt.Sprintf("tests/%02d-%s", i, s.name), data); err != nil {
 			return err
 		}
-		if err := put(fmt.Sprintf("tests/%d-%s.args", i, s.name), []byte(s.args)); err != nil {
+		if err := put(fmt.Sprintf("tests/%02d-%s.args", i, s.name), []byte(strings.Join(s.args, "\n"))); err != nil {
 			return err
 		}
 	}

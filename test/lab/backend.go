@@ -60,9 +60,22 @@ func (l *Lab) AddBackend(name string) (*Backend, error) {
 		return nil, err
 	}
 	gateway := lbHost
-	if l.opts.Forwarding == DSR {
+	if l.opts.Forwarding != NAT {
 		gateway = routerHost
-		if err := b.hold(l.opts.VIPs); err != nil {
+		b.vips = l.opts.VIPs
+		if !l.opts.Bare {
+			if err := b.hold(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if l.opts.Forwarding == IPIP && !l.opts.Bare {
+		if err := b.decapsulate(); err != nil {
+			return nil, err
+		}
+	}
+	if tags := l.opts.BackendTags[name]; tags != nil {
+		if err := l.joinTagged(b, tags); err != nil {
 			return nil, err
 		}
 	}
@@ -76,17 +89,16 @@ func (l *Lab) AddBackend(name string) (*Backend, error) {
 // hold puts the VIPs on the loopback, where nobody hears of them: no answer to
 // ARP for what is not on the interface asked, no VIP as the source of a query.
 // IPv6 does not answer for the loopback's addresses by itself.
-func (b *Backend) hold(vips []netip.Addr) error {
+func (b *Backend) hold() error {
 	for key, value := range map[string]string{"arp_ignore": "1", "arp_announce": "2"} {
 		if err := b.Sysctl("net/ipv4/conf/all/"+key, value); err != nil {
 			return fmt.Errorf("hold VIPs: %w", err)
 		}
 	}
-	for _, vip := range vips {
+	for _, vip := range b.vips {
 		if err := b.AddAddress("lo", single(vip)); err != nil {
 			return err
 		}
 	}
-	b.vips = vips
 	return nil
 }

@@ -24,15 +24,32 @@ func (l *Lab) MountBPFFS(name string) (string, error) {
 	return dir, nil
 }
 
-// mountsUnder lists the mount points at or below dir, deepest last.
-func mountsUnder(dir string) ([]string, error) {
+// MountTmpfs mounts a file system of so many bytes, which can be full, at name
+// under the lab's directory. It goes with the lab.
+func (l *Lab) MountTmpfs(name string, size int) (string, error) {
+	dir := filepath.Join(l.Dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("tmpfs directory: %w", err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, fmt.Sprintf("mode=0700,size=%d", size)); err != nil {
+		return "", fmt.Errorf("mount a tmpfs on %s: %w", dir, err)
+	}
+	return dir, nil
+}
+
+// mountsUnder lists the mount points at or below dir, deepest last: those of a type of file system, or of all for "".
+func mountsUnder(dir, kind string) ([]string, error) {
 	info, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("list mounts: %w", err)
 	}
 	var mounts []string
 	for line := range strings.Lines(string(info)) {
-		fields := strings.Fields(line)
+		place, source, _ := strings.Cut(line, " - ")
+		fields := strings.Fields(place)
+		if !strings.HasPrefix(source, kind+" ") && kind != "" {
+			continue
+		}
 		if len(fields) > 4 && (fields[4] == dir || strings.HasPrefix(fields[4], dir+"/")) {
 			mounts = append(mounts, fields[4])
 		}
@@ -42,7 +59,7 @@ func mountsUnder(dir string) ([]string, error) {
 
 // unmountUnder unmounts whatever is mounted at or below dir.
 func unmountUnder(dir string) error {
-	mounts, err := mountsUnder(dir)
+	mounts, err := mountsUnder(dir, "")
 	if err != nil {
 		return err
 	}

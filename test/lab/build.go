@@ -105,6 +105,11 @@ func (l *Lab) buildLB() error {
 	if err := l.poll(end{l.Switch, "lb"}); err != nil {
 		return err
 	}
+	if len(l.opts.Tags) > 0 { // XDP sees the tags that are in the frame, not beside it
+		if err := l.Switch.vlanOffloadsOff("lb"); err != nil {
+			return err
+		}
+	}
 	return l.LB.defaultVia("eth0", l.frontNet(), routerHost)
 }
 
@@ -134,6 +139,12 @@ func (l *Lab) routeVIPs() error {
 		iface = "front"
 	}
 	for _, vip := range l.opts.VIPs {
+		if tags := l.opts.Tags[vip]; tags != nil {
+			if err := l.routeTagged(vip, tags); err != nil {
+				return err
+			}
+			continue
+		}
 		var via netip.Addr
 		if l.opts.VIPWay == Routed {
 			via = front.gateway(single(vip), lbHost)
@@ -186,7 +197,7 @@ func (l *Lab) ForgetNeighbours() error {
 		ends = append(ends, end{b.NS, "eth0"})
 	}
 	for _, e := range ends {
-		if err := e.ns.forget(e.iface); err != nil {
+		if err := e.ns.ForgetNeighbours(e.iface); err != nil {
 			return err
 		}
 	}

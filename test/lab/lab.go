@@ -57,6 +57,13 @@ func Must(tb testing.TB, opts Options) *Lab {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	l.CloseAfter(tb)
+	return l
+}
+
+// CloseAfter closes the lab with a test. Whatever stays behind then is an error of the test.
+func (l *Lab) CloseAfter(tb testing.TB) {
+	tb.Helper()
 	tb.Cleanup(func() {
 		if err := l.Close(); err != nil {
 			tb.Errorf("close lab: %v", err)
@@ -69,7 +76,6 @@ func Must(tb testing.TB, opts Options) *Lab {
 			tb.Errorf("left behind: %s", leak)
 		}
 	})
-	return l
 }
 
 // addNS makes one of the lab's namespaces.

@@ -27,7 +27,7 @@ func (l *Lab) Leaks() ([]string, error) {
 	for i := range leaks {
 		leaks[i] = "namespace " + leaks[i]
 	}
-	mounts, err := mountsUnder(l.Dir)
+	mounts, err := mountsUnder(l.Dir, "")
 	if err != nil {
 		return nil, err
 	}

@@ -124,8 +124,8 @@ func (ns *NS) SetMAC(iface string, mac net.HardwareAddr) error {
 	return ns.onLink("set address", iface, func(l netlink.Link) error { return ns.handle.LinkSetHardwareAddr(l, mac) })
 }
 
-// forget makes the namespace ask again for its neighbours on a link.
-func (ns *NS) forget(iface string) error {
+// ForgetNeighbours makes the namespace ask again for its neighbours on a link.
+func (ns *NS) ForgetNeighbours(iface string) error {
 	return ns.onLink("forget neighbours", iface, func(l netlink.Link) error {
 		list, err := ns.handle.NeighList(l.Attrs().Index, netlink.FAMILY_ALL)
 		if err != nil {

@@ -55,7 +55,7 @@ func newObjects() objects {
 // interfaces, with the maps that those programs use.
 func (l *Lab) objects() (objects, error) {
 	o := newObjects()
-	mounts, err := mountsUnder(l.Dir)
+	mounts, err := mountsUnder(l.Dir, "bpf")
 	errs := []error{err}
 	for _, m := range mounts {
 		errs = append(errs, o.addPins(m))
@@ -155,7 +155,9 @@ func (o objects) addMapsOf(id ebpf.ProgramID) error {
 	return nil
 }
 
-// remaining drops from the set what the kernel no longer has.
+// remaining drops from the set what the kernel no longer has. Maps are looked for without opening them: each close of a
+// program array that nobody else holds sets its emptying off, and when one is under way already the kernel (6.18 does)
+// forgets a reference.
 func (o objects) remaining() {
 	for id := range o.links {
 		if l, err := link.NewFromID(id); err == nil {
@@ -172,9 +174,7 @@ func (o objects) remaining() {
 		}
 	}
 	for id := range o.maps {
-		if m, err := ebpf.NewMapFromID(id); err == nil {
-			m.Close()
-		} else if errors.Is(err, os.ErrNotExist) {
+		if next, err := ebpf.MapGetNextID(id - 1); next != id && (err == nil || errors.Is(err, os.ErrNotExist)) {
 			delete(o.maps, id)
 		}
 	}
@@ -237,7 +237,8 @@ func (o objects) addNamedPrograms(ours func(string) bool) error {
 	}
 }
 
-// addNamedMaps adds the maps whose name is this project's.
+// addNamedMaps adds the maps whose name is this project's, but for program arrays: see remaining. What such an array holds
+// is found among the programs.
 func (o objects) addNamedMaps(ours func(string) bool) error {
 	var id ebpf.MapID
 	for {
@@ -253,7 +254,7 @@ func (o objects) addNamedMaps(ours func(string) bool) error {
 		if err != nil {
 			continue // gone since
 		}
-		if info, err := m.Info(); err == nil && ours(info.Name) {
+		if info, err := m.Info(); err == nil && info.Type != ebpf.ProgramArray && ours(info.Name) {
 			o.maps[id] = true
 		}
 		m.Close()

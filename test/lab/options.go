@@ -14,10 +14,12 @@ const (
 	DSR Forwarding = iota
 	// NAT backends hold no VIP and have the load balancer as default route.
 	NAT
+	// IPIP backends are as those of dsr, and take the outer header off by tunnels of their kernel.
+	IPIP
 )
 
 // String is the word that the configuration uses.
-func (f Forwarding) String() string { return [...]string{"dsr", "nat"}[f] }
+func (f Forwarding) String() string { return [...]string{"dsr", "nat", "ipip"}[f] }
 
 // Arms is how many interfaces the load balancer has.
 type Arms int
@@ -60,6 +62,13 @@ type Options struct {
 	// Backends defaults to blue1, blue2, green1, green2. A backend's colour is
 	// its name without the digits.
 	Backends []string
+	// Bare backends hold no VIP and have no tunnels: what they need is what a test is about.
+	Bare bool
+	// Tags are the VLANs by which the router sends packets for a VIP to a one-armed load balancer, the outer one first:
+	// one tag is 802.1Q's, the outer one of two is 802.1ad's.
+	Tags map[netip.Addr][]int
+	// BackendTags are the VLANs in which the load balancer reaches a backend, by its name: on links named by [TaggedLink].
+	BackendTags map[string][]int
 }
 
 // withDefaults fills in what was left out.

@@ -6,6 +6,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // newPassProgram loads an XDP program that passes everything.
@@ -14,6 +15,7 @@ func newPassProgram(id string) (*ebpf.Program, error) {
 		Name:         "ebbt_" + id,
 		Type:         ebpf.XDP,
 		License:      "GPL",
+		Flags:        unix.BPF_F_XDP_HAS_FRAGS,                               // or the far end's MTU would be held below a page
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}, // XDP_PASS
 	})
 	if err != nil {
@@ -37,4 +39,15 @@ func (l *Lab) poll(e end) error {
 		l.polls = append(l.polls, attached)
 		return nil
 	})
+}
+
+// Absorb puts another program into the place of those that pass everything at the far ends of the load balancer's arms:
+// what it drops has gone through the load balancer, and goes nowhere.
+func (l *Lab) Absorb(program *ebpf.Program) error {
+	for _, p := range l.polls {
+		if err := p.Update(program); err != nil {
+			return fmt.Errorf("replace the pass program: %w", err)
+		}
+	}
+	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ebbtide/ebbtide/internal/api"
+	"github.com/ebbtide/ebbtide/maps"
 	"github.com/ebbtide/ebbtide/test/lab"
 )
 
@@ -43,7 +45,44 @@ func TestMetricsCountThePlayersOfEachGenerationAndState(t *testing.T) {
 			t.Errorf("%s is %v (there: %v), want %v", name, n, there, want)
 		}
 	}
+	for _, what := range []string{"packets", "bytes"} {
+		for _, generation := range []string{`colour="blue",generation="1"`, `colour="green",generation="2"`} {
+			_, number, _ := strings.Cut(generation, ",")
+			of := sum(have, "ebbtide_backend_"+what+"_total{", number)
+			if all := sum(have, "ebbtide_"+what+"_total{", generation); of != all || all == 0 {
+				t.Errorf("the backends of %s were sent %v %s, the generation %v", number, of, what, all)
+			}
+		}
+	}
 	s.mustBeWhole(t)
+	s.mustExplainDrops(t)
+}
+
+// sum of a metric's series that have these labels.
+func sum(have map[string]float64, metric, labels string) (all float64) {
+	for name, n := range have {
+		if strings.HasPrefix(name, metric) && strings.Contains(name, labels) {
+			all += n
+		}
+	}
+	return all
+}
+
+// mustExplainDrops asks the daemon for every reason there is. Requests for MAC addresses were passed to the kernel, at least.
+func (s *stage) mustExplainDrops(t *testing.T) {
+	t.Helper()
+	counts := map[string]uint64{}
+	decode(t, s.do(t, "drops", "--all", "--interval", "100ms", "-o", "json"), func(d api.Drops) {
+		if d.IntervalSeconds < 0.1 {
+			t.Errorf("the rates are over %v seconds", d.IntervalSeconds)
+		}
+		for _, r := range d.Reasons {
+			counts[r.Reason] = r.Count
+		}
+	})
+	if len(counts) != len(maps.ReasonTexts()) || counts["pass_not_ip"] == 0 {
+		t.Errorf("drops counts %v", counts)
+	}
 }
 
 func sessions(generation int, colour, state string) string {

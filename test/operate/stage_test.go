@@ -29,8 +29,10 @@ type setting struct {
 	vips     []netip.Addr      // default: the IPv4 one
 	timeouts string            // default: short
 	versions map[string]string // of the pools, by colour
+	backends []string          // default: blue1 and green1
 	ghost    bool              // the green backend is in the configuration only
 	options  host.Options
+	bare     func(t *testing.T, s *stage) // sets backends up, which have nothing then; nil: they are as a lab has them
 }
 
 // stage is a lab with a daemon, the game on its backends, and players to come.
@@ -52,13 +54,19 @@ func mustSet(t *testing.T, set setting) *stage {
 	if set.timeouts == "" {
 		set.timeouts = short
 	}
-	backends := []string{"blue1", "green1"}
+	backends := set.backends
+	if backends == nil {
+		backends = []string{"blue1", "green1"}
+	}
 	if set.ghost {
 		backends = backends[:1]
 	}
-	s := &stage{set: set, lab: lab.Must(t, lab.Options{Backends: backends})}
+	s := &stage{set: set, lab: lab.Must(t, lab.Options{Backends: backends, Bare: set.bare != nil})}
 	for _, vip := range set.vips {
 		s.endpoints = append(s.endpoints, game.TCP(vip, port), game.UDP(vip, port))
+	}
+	if set.bare != nil {
+		set.bare(t, s)
 	}
 	s.serve(t)
 	var err error

@@ -63,7 +63,7 @@ func (w *walk) alone(t *testing.T) {
 	for _, args := range [][]string{
 		{"status"}, {"flip", "world"}, {"drain", "world", "--wait"}, {"rollback", "world"}, {"flows"}, {"plan"}, {"reload"},
 	} {
-		w.do(t, args...).mustBe(t, 6, "", "ebbtide: "+args[0]+"…: no daemon listens on "+w.host.Options().Socket+"\n")
+		w.do(t, args...).mustBe(t, 6, "", "ebbtide: "+args[0]+"…: no daemon listens on "+w.host.Options().Socket+"\nStart it: …\n")
 	}
 }
 
@@ -95,7 +95,7 @@ func (w *walk) flips(t *testing.T) {
 
 func (w *walk) timesOut(t *testing.T) {
 	w.do(t, "drain", "world", "--wait", "--timeout", "1s").mustBe(t, 3,
-		"world: "+blue1+": 2 left, …\n", "ebbtide: drain world: not drained after 1s; the drain goes on\n")
+		"world: "+blue1+": 2 left, …\n", "ebbtide: drain world: not drained after 1s; the drain goes on\nWait on with …\n")
 	if g := w.generation(t, 1); g.State != api.StateDraining || g.NewSinceFlip != 0 {
 		t.Errorf("blue is %s with %d new sessions since the flip, want draining with 0", g.State, g.NewSinceFlip)
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/host"
 	"github.com/ebbtide/ebbtide/test/lab"
 )
@@ -51,7 +52,7 @@ func cutResize(t *testing.T, s *stage, n int) bool {
 		t.Fatal("a daemon that only starts makes a write of an upgrade")
 	}
 	s.configure(t, upgradeSetting(lab.DSR, upgradeFlows<<(n%2)).yaml(s.lab))
-	if _, err := s.host.Client.Reload(t.Context()); err == nil {
+	if _, err := s.host.Client.Reload(t.Context(), api.ReloadRequest{}); err == nil {
 		return true
 	}
 	s.mustDie(t)

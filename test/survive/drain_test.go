@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ebbtide/ebbtide/internal/api"
+	"github.com/ebbtide/ebbtide/internal/journal"
 	"github.com/ebbtide/ebbtide/test/game"
 )
 
@@ -30,11 +31,15 @@ func TestKill9BetweenAnyTwoWritesOfADrainEndsNoProof(t *testing.T) {
 	points := s.cutDrains(t, services[:len(services)-1])
 	s.kill(t)
 	s.start(t)
+	// Before anything else: a daemon that answers has counted.
+	if g := s.service(t, "stays").Generations[0]; g.State != api.StateDraining || g.Sessions.Total != uint64(len(endpoints(port))) {
+		t.Errorf("a generation with a player is %+v", g)
+	}
 	for _, name := range services[:len(services)-1] {
 		s.mustDrain(t, name)
 	}
-	if g := s.service(t, "stays").Generations[0]; g.State != api.StateDraining || g.Sessions.Total != uint64(len(endpoints(port))) {
-		t.Errorf("a generation with a player is %+v", g)
+	for _, name := range services[:len(services)-1] {
+		s.mustBeNotedOnce(t, name)
 	}
 	s.mustBeConsistent(t)
 	s.fleet.Exchange(1)
@@ -46,6 +51,19 @@ func TestKill9BetweenAnyTwoWritesOfADrainEndsNoProof(t *testing.T) {
 	s.leave("blue")
 	s.mustDrain(t, "stays")
 	s.kill(t)
+}
+
+// mustBeNotedOnce checks that the end of a service's drain is in the journal, and not again for each daemon that was killed.
+func (s *stage) mustBeNotedOnce(t *testing.T, name string) {
+	t.Helper()
+	n := 0
+	err := s.host.Client.History(t.Context(), api.HistoryRequest{Service: name, Act: "drained"}, func(journal.Event) error { n++; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n != 1 {
+		t.Errorf("the end of the drain of %s is in the journal %d times", name, n)
+	}
 }
 
 // cutDrains kills the daemon before each write of the drains of some services, until all are drained, and lists where.

@@ -1,6 +1,7 @@
 package survive
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -9,5 +10,10 @@ import (
 
 func TestMain(m *testing.M) {
 	host.Child() // the daemon under test is this executable
+	flag.Parse()
+	// A test waits for processes that start and die more than it computes.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }

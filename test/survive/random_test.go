@@ -128,7 +128,7 @@ func (c *chaos) reloadAndKill(t *testing.T) {
 	c.configure(t, c.files[c.file])
 	done := make(chan error, 1)
 	go func() {
-		_, err := c.host.Client.Reload(t.Context())
+		_, err := c.host.Client.Reload(t.Context(), api.ReloadRequest{})
 		done <- err
 	}()
 	c.killWithin(t, reloadTime)

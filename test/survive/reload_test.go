@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/host"
 	"github.com/ebbtide/ebbtide/test/lab"
 )
@@ -38,7 +39,7 @@ func TestKill9BetweenAnyTwoWritesOfAReloadLeavesNothingHalfApplied(t *testing.T)
 			t.Fatalf("a start with nothing to do wrote %q", s.steps(t))
 		}
 		s.configure(t, files[n%2])
-		if _, err := s.host.Client.Reload(t.Context()); err == nil {
+		if _, err := s.host.Client.Reload(t.Context(), api.ReloadRequest{}); err == nil {
 			break // there are no more writes
 		}
 		points = append(points, s.mustDie(t))

@@ -56,7 +56,7 @@ func (s *stage) flip(t *testing.T, name, to string) api.FlipResult {
 
 func (s *stage) reload(t *testing.T) api.Plan {
 	t.Helper()
-	plan, err := s.host.Client.Reload(t.Context())
+	plan, err := s.host.Client.Reload(t.Context(), api.ReloadRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

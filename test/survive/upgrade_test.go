@@ -159,7 +159,7 @@ func (s *stage) mustStayAsItIs(t *testing.T, n *newcomers) {
 	s.mustRunOnBothArms(t, after)
 	s.mustHoldNoOtherPins(t)
 	s.mustHaveKept(t, n)
-	if _, err := s.host.Client.Reload(t.Context()); err == nil {
+	if _, err := s.host.Client.Reload(t.Context(), api.ReloadRequest{}); err == nil {
 		t.Error("a reload with that build succeeds")
 	}
 	s.mustHoldNoOtherPins(t)

@@ -84,7 +84,7 @@ func runTests() error {
 			return err
 		}
 		binary := strings.TrimSuffix(name, ".args")
-		cmd := exec.Command(binary, append(strings.Fields(string(args)), "-test.timeout=18m")...)
+		cmd := exec.Command(binary, append(strings.Fields(string(args)), "-test.timeout=22m", "-test.v")...)
 		cmd.Dir = "/tmp"
 		cmd.Env = []string{"PATH=/", "HOME=/tmp", "TMPDIR=/tmp"}
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

@@ -1,0 +1,41 @@
+package control
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/ebbtide/ebbtide/loader/nexthop"
+	kernel "github.com/ebbtide/ebbtide/maps"
+)
+
+// What a daemon finds in the kernel it keeps while it asks who is there, on the same way, and until it has heard something.
+func TestAHopThatIsFoundIsKeptWhileItsNeighbourIsAskedFor(t *testing.T) {
+	c := newUnattached(t, manyServices(1, 1))
+	resolve(t, c)
+	id := c.image.BackendsOf(c.image.Services[1].Steer.Live)[0]
+	addr := c.image.Backends[id].Addrs[kernel.IPv4]
+	asking := nexthop.Hop{State: nexthop.Unresolved, Asking: true, Below: 1}
+	found := nexthop.Hop{State: nexthop.Resolved, Below: 1, DstMAC: [6]byte{2}}
+	for _, row := range []struct {
+		name string
+		says []nexthop.Hop
+		want bool
+	}{
+		{"it is asked for", []nexthop.Hop{asking}, true},
+		{"on another way", []nexthop.Hop{{State: nexthop.Unresolved, Asking: true, Below: 2}}, false},
+		{"nobody is there", []nexthop.Hop{asking, {State: nexthop.Unresolved, Silent: true, Below: 1}}, false},
+		{"it was heard of, and then another is asked for", []nexthop.Hop{found, asking}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c.plane.Tables.SetHop(kernel.IPv4, id, kernel.Hop{IfIndex: 1})
+			h := &hops{plane: c.plane, log: c.log, users: map[netip.Addr][]user{addr: {{family: kernel.IPv4, id: id, mode: kernel.DSR, service: 1}}}}
+			h.inherit()
+			for _, hop := range row.says {
+				h.write(addr, hop)
+			}
+			if _, resolved := c.plane.Tables.Hop(kernel.IPv4, id); resolved != row.want {
+				t.Errorf("the hop is resolved: %v, want %v", resolved, row.want)
+			}
+		})
+	}
+}
