@@ -17,6 +17,7 @@ import (
 type hops struct {
 	plane   *loader.Plane
 	watcher *nexthop.Watcher
+	known   func(netip.Addr) (nexthop.Hop, bool) // the watcher's last word
 	log     *slog.Logger
 	changed func(service uint16) // hears of each service whose hop has changed
 
@@ -40,8 +41,11 @@ var outerHeader = [2]int{kernel.IPv4: 20, kernel.IPv6: 40}
 func newHops(plane *loader.Plane, log *slog.Logger, changed func(service uint16)) (*hops, error) {
 	h := &hops{plane: plane, log: log, changed: changed, users: map[netip.Addr][]user{}}
 	var err error
-	h.watcher, err = nexthop.New(nexthop.Options{Logger: log, Notify: h.hear})
-	return h, err
+	if h.watcher, err = nexthop.New(nexthop.Options{Logger: log, Notify: func(addr netip.Addr, _ nexthop.Hop) { h.hear(addr) }}); err != nil {
+		return nil, err
+	}
+	h.known = h.watcher.Get
+	return h, nil
 }
 
 func (h *hops) run(ctx context.Context) error { return h.watcher.Run(ctx) }
@@ -71,9 +75,7 @@ func (h *hops) want(im *image.Image, interfaces []string) {
 	h.mu.Unlock()
 	h.watcher.Set(modes, interfaces...)
 	for addr := range users {
-		if hop, known := h.watcher.Get(addr); known {
-			h.write(addr, hop)
-		}
+		h.write(addr)
 	}
 }
 
@@ -91,8 +93,8 @@ func (h *hops) inherit() {
 }
 
 // hear takes a change in.
-func (h *hops) hear(addr netip.Addr, hop nexthop.Hop) {
-	h.write(addr, hop)
+func (h *hops) hear(addr netip.Addr) {
+	h.write(addr)
 	h.mu.Lock()
 	users := h.users[addr]
 	h.mu.Unlock()
@@ -120,10 +122,15 @@ func (h *hops) lose(im *image.Image) {
 	}
 }
 
-// write brings one next hop into the kernel. What is there already is not written again.
-func (h *hops) write(addr netip.Addr, hop nexthop.Hop) {
+// write brings what is known of one address into the kernel. What is there already is not written again. It asks under the
+// lock: who asks before it may write an old word over a newer one, which nobody would say again.
+func (h *hops) write(addr netip.Addr) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	hop, known := h.known(addr)
+	if !known {
+		return
+	}
 	for _, u := range h.users[addr] {
 		have, resolved := h.plane.Tables.Hop(u.family, u.id)
 		if hop.Asking && h.inherited[u] && have.IfIndex == uint32(hop.Below) {
@@ -170,6 +177,6 @@ func (h *hops) while(f func() error) error {
 
 // get is what is known of an address.
 func (h *hops) get(addr netip.Addr) nexthop.Hop {
-	hop, _ := h.watcher.Get(addr)
+	hop, _ := h.known(addr)
 	return hop
 }
