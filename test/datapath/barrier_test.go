@@ -35,9 +35,14 @@ func TestTheBarrierMakesAFlipsProofExact(t *testing.T) {
 	for _, b := range append(barriers, none) {
 		t.Run(b.name, func(t *testing.T) {
 			w := mustWorld(t, slowPin, 1)
-			late := uint64(0)
-			for round := range uint16(20) {
-				late += w.flipUnder(gamePacket(maps.IPv4, syn).at(round), b)
+			rounds, late := uint16(20), uint64(0)
+			if b.name == none.name {
+				rounds = 400 // until one goes wrong: what has to be met is a moment
+			}
+			for round := range rounds {
+				if late += w.flipUnder(gamePacket(maps.IPv4, syn).at(round), b); late > 0 {
+					break
+				}
 			}
 			if b.name != none.name && late != 0 {
 				t.Errorf("%d new sessions on blue after the flip had returned", late)

@@ -21,7 +21,7 @@ func TestTwoCPUsAndAFlipLoopSendNoFlowToTwoBackends(t *testing.T) {
 		r := mustRace(t, setting{leaveOut: bpftest.ProgramRuleSTALL_PUBLISH, stall: 2000}, vip)
 		var f storm.Finish
 		var moved map[string]uint64
-		for range 4 { // where other work keeps one of the CPUs, they may not meet at once
+		for range 16 { // where other work keeps one of the CPUs, they may not meet at once
 			if f, moved = r.run(t, 1<<18), r.reasons(t); moved["event_cas_lost"] > 10 {
 				break
 			}
@@ -47,7 +47,12 @@ func TestTwoCPUsAndAFlipLoopSendNoFlowToTwoBackends(t *testing.T) {
 // The stripe is what keeps the two apart.
 func TestWithoutTheStripeTwoCPUsSendFlowsToTwoBackends(t *testing.T) {
 	r := mustRace(t, setting{leaveOut: bpftest.ProgramRuleSTALL_PUBLISH | bpftest.ProgramRuleRULE_LOCK, stall: 2000}, lab.VIP4)
-	f := r.run(t, 1<<18)
+	var f storm.Finish
+	for range 16 { // as above
+		if f = r.run(t, 1<<18); f.Astray > 0 {
+			break
+		}
+	}
 	t.Logf("%+v", f)
 	if f.Astray == 0 {
 		t.Error("without it no packet went astray")
