@@ -3,7 +3,6 @@ package game
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -15,6 +14,10 @@ import (
 )
 
 const port = 7777
+
+// inOrder is a tick for datagrams of which none may overtake another: one that
+// was sent on a CPU that is kept busy waits there, the next leaves by another.
+const inOrder = 100 * time.Millisecond
 
 // own are a world's endpoints at a backend's own addresses, both families,
 // both networks.
@@ -59,7 +62,7 @@ func TestPlayersOfAnHonestServerAreNotBroken(t *testing.T) {
 	}
 	f := NewFleet(l.Client)
 	begin := time.Now()
-	role := Role{Endpoints: at, From: append(v4, v6...), ChatTick: 10 * time.Millisecond, StateTick: 10 * time.Millisecond}
+	role := Role{Endpoints: at, From: append(v4, v6...), ChatTick: 10 * time.Millisecond, StateTick: inOrder}
 	f.Add(context.Background(), 50, role)
 	f.Exchange(5)
 	if got := f.Totals(); got.Sessions != 200 || got.Colours["blue"] != 200 {
@@ -101,7 +104,7 @@ func TestAServerThatDiesBreaksItsPlayers(t *testing.T) {
 	l, w, at := mustServe(t)
 	f := NewFleet(l.Client)
 	for _, e := range at {
-		f.Add(context.Background(), 1, Role{Endpoints: []Endpoint{e}, ChatTick: time.Millisecond, StateTick: time.Millisecond})
+		f.Add(context.Background(), 1, Role{Endpoints: []Endpoint{e}, ChatTick: time.Millisecond, StateTick: inOrder})
 	}
 	w.Close()
 	for _, p := range f.all() {
@@ -168,7 +171,7 @@ func mustState(tb testing.TB, s *Server, client netip.AddrPort) uint8 {
 	if conn == nil {
 		tb.Fatalf("no connection of %s", client)
 	}
-	raw, err := conn.(*net.TCPConn).SyscallConn()
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		tb.Fatal(err)
 	}

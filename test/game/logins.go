@@ -5,15 +5,46 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 )
+
+// chat is a TCP session's connection.
+type chat struct {
+	*net.TCPConn
+
+	mu     sync.Mutex // held for what is written
+	kicked bool
+}
+
+// answer writes an answer. After a kick's bye comes nothing but the end.
+func (c *chat) answer(f frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kicked {
+		return nil
+	}
+	_, err := c.Write(f.appendTo(nil))
+	return err
+}
+
+// kick writes the bye and ends the connection, with no answer between them.
+// Errors here mean that the client has gone by itself.
+func (c *chat) kick(f frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kicked = true
+	c.Write(f.appendTo(nil))
+	c.CloseWrite()
+}
 
 // serveLogins accepts TCP sessions until the listener is closed.
 func (s *Server) serveLogins(ln *net.TCPListener) {
 	for {
-		conn, err := ln.AcceptTCP()
+		tcp, err := ln.AcceptTCP()
 		if err != nil {
 			return
 		}
+		conn := &chat{TCPConn: tcp}
 		client := remote(conn)
 		s.log.add(Accept{Backend: s.name, Colour: s.colour, Network: "tcp", Client: client})
 		if !s.enter(client, conn) {
@@ -24,8 +55,9 @@ func (s *Server) serveLogins(ln *net.TCPListener) {
 	}
 }
 
-// serveChat answers one TCP session until the player leaves.
-func (s *Server) serveChat(conn *net.TCPConn, client netip.AddrPort) {
+// serveChat answers one TCP session until the player leaves. One who was kicked
+// is read until he has gone: a socket closed before that answers with a reset.
+func (s *Server) serveChat(conn *chat, client netip.AddrPort) {
 	defer s.leave(client, conn)
 	var v visit
 	buf := make([]byte, frameSize)
@@ -42,14 +74,14 @@ func (s *Server) serveChat(conn *net.TCPConn, client netip.AddrPort) {
 		if fault != "" {
 			s.fault("tcp", client, "%s", fault)
 		}
-		if _, err := conn.Write(answer.appendTo(nil)); err != nil {
+		if err := conn.answer(answer); err != nil {
 			return
 		}
 	}
 }
 
 // enter notes a connection, unless the server is closed.
-func (s *Server) enter(client netip.AddrPort, conn net.Conn) bool {
+func (s *Server) enter(client netip.AddrPort, conn *chat) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.changed.Broadcast()
@@ -59,9 +91,10 @@ func (s *Server) enter(client netip.AddrPort, conn net.Conn) bool {
 	return !s.closed
 }
 
-// leave closes a connection and forgets it.
-func (s *Server) leave(client netip.AddrPort, conn net.Conn) {
-	conn.Close()
+// leave forgets a connection and closes it, in this order: a player who has
+// seen the end is no longer counted.
+func (s *Server) leave(client netip.AddrPort, conn *chat) {
+	defer conn.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.changed.Broadcast()
@@ -74,14 +107,12 @@ func (s *Server) leave(client netip.AddrPort, conn net.Conn) {
 // breaks no player. It fails when there is no such session.
 func (s *Server) Kick(client netip.AddrPort) error {
 	s.mu.Lock()
-	conn, ok := s.conns[client].(*net.TCPConn)
+	conn, ok := s.conns[client]
 	s.mu.Unlock()
 	if !ok {
 		return fmt.Errorf("%s: no session of %s", s.name, client)
 	}
-	// Errors here mean that the client has gone by itself.
-	conn.Write(frame{kind: bye, colour: s.colour, backend: s.name}.appendTo(nil))
-	conn.CloseWrite()
+	conn.kick(frame{kind: bye, colour: s.colour, backend: s.name})
 	return nil
 }
 

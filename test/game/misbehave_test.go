@@ -97,7 +97,7 @@ func TestPlayersNoticeALyingServer(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, e := range mustLie(t, l.Backends[0], liar{3, tt.lie}) {
-				p := Start(context.Background(), l.Client, 0, Role{Endpoints: []Endpoint{e}, ChatTick: time.Millisecond, StateTick: time.Millisecond})
+				p := Start(context.Background(), l.Client, 0, Role{Endpoints: []Endpoint{e}, ChatTick: time.Millisecond, StateTick: inOrder})
 				r := p.sessions[0].Wait(func(r Report) bool { return len(r.Broken) > 0 })
 				if broken := r.Broken; len(broken) == 0 || !strings.Contains(broken[0], tt.want) {
 					t.Errorf("%s: broken %q, want %q", e.Network, broken, tt.want)

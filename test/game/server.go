@@ -25,14 +25,14 @@ type Server struct {
 	changed sync.Cond // of mu: a session came or went
 	closed  bool
 	sockets []interface{ Close() error }
-	conns   map[netip.AddrPort]net.Conn
+	conns   map[netip.AddrPort]*chat
 	states  int // UDP sessions that did not say bye
 	faults  []string
 }
 
 // NewServer makes a server that notes in log what it accepts.
 func NewServer(name, colour string, log *AcceptLog) *Server {
-	s := &Server{name: name, colour: colour, log: log, conns: map[netip.AddrPort]net.Conn{}}
+	s := &Server{name: name, colour: colour, log: log, conns: map[netip.AddrPort]*chat{}}
 	s.changed.L = &s.mu
 	return s
 }
