@@ -76,22 +76,14 @@ var ErrBusy = errors.New("labs are in use")
 // this project's names, pinned or held. It is meant for the end of a run, and returns [ErrBusy] while a lab is
 // in use by any process.
 func Leaks() ([]string, error) {
-	ids, err := labIDs()
+	var leaks []string
+	// To ask whether a lab is alive takes its lock, for which one that is being claimed does not wait.
+	err := exclusively(func() (err error) {
+		leaks, err = deadLabs()
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	var leaks []string
-	for _, id := range ids {
-		alive, err := alive(id)
-		if err != nil {
-			return nil, err
-		}
-		if alive {
-			return nil, fmt.Errorf("lab %s: %w", id, ErrBusy)
-		}
-		if _, err := os.Stat(dirPrefix + id); err == nil {
-			leaks = append(leaks, "directory "+dirPrefix+id)
-		}
 	}
 	names, err := namespaces(nsPrefix)
 	if err != nil {
@@ -113,4 +105,27 @@ func Leaks() ([]string, error) {
 		return nil, err
 	}
 	return append(leaks, left.list()...), nil
+}
+
+// deadLabs lists the directories of labs whose process is dead, or returns
+// [ErrBusy].
+func deadLabs() ([]string, error) {
+	ids, err := labIDs()
+	if err != nil {
+		return nil, err
+	}
+	var leaks []string
+	for _, id := range ids {
+		alive, err := alive(id)
+		if err != nil {
+			return nil, err
+		}
+		if alive {
+			return nil, fmt.Errorf("lab %s: %w", id, ErrBusy)
+		}
+		if _, err := os.Stat(dirPrefix + id); err == nil {
+			leaks = append(leaks, "directory "+dirPrefix+id)
+		}
+	}
+	return leaks, nil
 }
