@@ -14,7 +14,7 @@ func TestAHandshakeAcrossAFlipKeepsOneColour(t *testing.T) {
 		t.Run(forwarding.String(), func(t *testing.T) {
 			t.Parallel()
 			s := mustStage(t, setting{
-				forwarding: forwarding, networks: []string{"tcp"}, vips: []netip.Addr{lab.VIP4, lab.VIP6}, noWorld: true,
+				forwarding: forwarding, networks: []string{"tcp"}, vips: []netip.Addr{lab.VIP4, lab.VIP6}, timeouts: calm, noWorld: true,
 			})
 			doors, wire := s.doors(t), s.wire(t)
 			var again, once []*stranger

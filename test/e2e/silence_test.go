@@ -11,7 +11,9 @@ import (
 
 func TestSessionsThatFallSilentOrNeverOpenDrainAfterTheirTimeout(t *testing.T) {
 	t.Parallel()
-	s := mustStage(t, setting{vips: []netip.Addr{lab.VIP4, lab.VIP6}})
+	// Those who fall silent first are still there when status is asked.
+	const timeouts = "{tcp: 60s, tcp_half_open: 20s, tcp_closing: 2s, udp: 20s, udp_new: 20s, reuse_after: 20s}"
+	s := mustStage(t, setting{vips: []netip.Addr{lab.VIP4, lab.VIP6}, timeouts: timeouts})
 	wire := s.wire(t)
 	talker := s.fleet.Add(t.Context(), 1, s.brisk())[0] // one session at each of four endpoints
 	for i := range 8 {

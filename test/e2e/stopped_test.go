@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/lab"
@@ -19,7 +20,9 @@ func TestWhileTheDaemonIsStoppedSessionsGoOnAndNewOnesCome(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.fleet.Add(t.Context(), 5, s.brisk())
-	s.fleet.Exchange(40) // longer than the timeouts of those who are silent
+	for begun := time.Now(); time.Since(begun) < 13*time.Second; { // longer than the timeouts of those who are silent
+		s.fleet.Exchange(1)
+	}
 	s.mustBeWhole(t)
 	s.mustPlayOn(t, map[string]int{"blue": 20, "green": 40})
 	if err := s.host.Start(t.Context()); err != nil {
