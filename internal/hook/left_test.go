@@ -2,6 +2,7 @@ package hook
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,13 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ownKey is a key of these tests alone: what else runs with the usual one, as another run of this package does, would be ended too.
+var ownKey = fmt.Sprintf("own-%d/3/flip/1", os.Getpid())
+
 // What a killed daemon's program had started is ended by its key: also what went into a session of its own and holds no
 // output. Whoever has another key, or none, stays.
 func TestWhatAKilledDaemonsProgramHadStartedIsEndedByItsKey(t *testing.T) {
 	fifo := mustFIFO(t)
 	daemon := exec.Command(os.Args[0])
 	const start = `setsid sh -c 'sleep 1000 & echo $! $$ >%; wait' </dev/null >/dev/null 2>&1 & wait`
-	daemon.Env = append(os.Environ(), daemonOf+"="+strings.ReplaceAll(start, "%", fifo))
+	daemon.Env = append(os.Environ(), daemonOf+"="+strings.ReplaceAll(start, "%", fifo), keyOf+"="+ownKey)
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +31,7 @@ func TestWhatAKilledDaemonsProgramHadStartedIsEndedByItsKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := exec.Command("/bin/sleep", "1000")
-	other.Env = []string{"EBBTIDE_KEY=" + call().Key + "0", "NOT_EBBTIDE_KEY=" + call().Key}
+	other.Env = []string{"EBBTIDE_KEY=" + ownKey + "0", "NOT_EBBTIDE_KEY=" + ownKey}
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -45,18 +49,18 @@ func TestWhatAKilledDaemonsProgramHadStartedIsEndedByItsKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		env, err := os.ReadFile("/proc/" + text + "/environ")
-		if err != nil || len(env) > 0 && !bytes.Contains(env, []byte(call().Key)) { // it has none while it executes its program
+		if err != nil || len(env) > 0 && !bytes.Contains(env, []byte(ownKey)) { // it has none while it executes its program
 			t.Fatalf("process %d is gone before anybody ended it: %v", pid, err)
 		}
 	}
-	if n := EndLeft([]string{"world/3/flip/9", call().Key}); n < 2 || n > 3 { // the program itself may be on its way out
+	if n := EndLeft([]string{"world/3/flip/9", ownKey}); n < 2 || n > 3 { // the program itself may be on its way out
 		t.Errorf("%d processes were ended, want 2", n)
 	}
 	mustBeGone(t, string(numbers))
 	if err := other.Process.Signal(unix.Signal(0)); err != nil {
 		t.Errorf("the other one: %v", err)
 	}
-	if n := EndLeft([]string{call().Key}); n != 0 {
+	if n := EndLeft([]string{ownKey}); n != 0 {
 		t.Errorf("%d were left", n)
 	}
 }
@@ -69,11 +73,11 @@ func TestWhoExecutesAnotherProgramIsEndedByItsKeyToo(t *testing.T) {
 	}
 	for range 50 {
 		left := exec.Command(again)
-		left.Env = []string{"EBBTIDE_KEY=" + call().Key}
+		left.Env = []string{"EBBTIDE_KEY=" + ownKey}
 		if err := left.Start(); err != nil {
 			t.Fatal(err)
 		}
-		n := EndLeft([]string{call().Key})
+		n := EndLeft([]string{ownKey})
 		if n != 1 {
 			left.Process.Kill()
 		}

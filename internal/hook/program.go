@@ -36,7 +36,7 @@ func (r *Runner) program(ctx context.Context, h config.Hook, call Call, body []b
 	if err != nil {
 		return p.abandon(errors.Join(cause, err))
 	}
-	p.drain(r.opt.Grace)
+	p.drain(patience)
 	return p.outcome(cause, ended)
 }
 

@@ -3,6 +3,7 @@ package hook
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,9 +26,14 @@ import (
 // daemonOf is set in a process that this test starts to be killed while its hook runs.
 const daemonOf = "EBBTIDE_TEST_DAEMON_OF"
 
+// keyOf is the key of that hook, where it is not the usual one.
+const keyOf = "EBBTIDE_TEST_KEY_OF"
+
 func TestMain(m *testing.M) {
 	if script := os.Getenv(daemonOf); script != "" {
-		NewRunner(Options{}).Run(context.Background(), shell(script), call())
+		c := call()
+		c.Key = cmp.Or(os.Getenv(keyOf), c.Key)
+		NewRunner(Options{}).Run(context.Background(), shell(script), c)
 		os.Exit(1) // it was to be killed
 	}
 	os.Exit(m.Run())
@@ -49,9 +55,14 @@ func call() Call {
 	}
 }
 
-// runner tries again at once.
-func runner() *Runner {
-	return NewRunner(Options{Grace: 300 * time.Millisecond, Backoff: func(int) time.Duration { return 0 }})
+// runner tries again at once. Of its grace, too, none is waited for when all goes well.
+func runner() *Runner { return graceful(time.Minute) }
+
+// deaf is the grace of those who do not hear SIGTERM: it is over before they were found and told.
+const deaf = time.Nanosecond
+
+func graceful(grace time.Duration) *Runner {
+	return NewRunner(Options{Grace: grace, Backoff: func(int) time.Duration { return 0 }})
 }
 
 func run(t *testing.T, h config.Hook) Result {
@@ -178,16 +189,20 @@ func TestHowAProgramFailedIsTold(t *testing.T) {
 
 // Each leaves something behind, and says its number.
 func TestNothingOfAProgramIsLeft(t *testing.T) {
-	for name, script := range map[string]string{
-		"a child that holds the output":                         "sleep 1000 & echo $!",
-		"a child with no output":                                "sleep 1000 >/dev/null 2>&1 & echo $!",
-		"a child in a group of its own":                         "set -m 2>/dev/null; sleep 1000 & echo $!",
-		"a child in a session of its own that holds the output": "mkfifo $fifo; setsid sh -c 'echo $$; echo >$fifo; exec sleep 1000' & read x <$fifo",
-		"children that are deaf":                                "trap '' TERM; sleep 1000 & echo $!; sleep 1000 & echo $!",
+	for _, row := range []struct {
+		name, script string
+		grace        time.Duration
+	}{
+		{"a child that holds the output", "sleep 1000 & echo $!", time.Minute},
+		{"a child with no output", "sleep 1000 >/dev/null 2>&1 & echo $!", time.Minute},
+		{"a child in a group of its own", "set -m 2>/dev/null; sleep 1000 & echo $!", time.Minute},
+		{"a child in a session of its own that holds the output", "mkfifo $fifo; setsid sh -c 'echo $$; echo >$fifo; exec sleep 1000' & read x <$fifo", time.Minute},
+		{"children that are deaf", "trap '' TERM; sleep 1000 & echo $!; sleep 1000 & echo $!", deaf},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			res := run(t, shell("export fifo="+filepath.Join(t.TempDir(), "fifo")+"; "+script))
+			h := shell("export fifo=" + filepath.Join(t.TempDir(), "fifo") + "; " + row.script)
+			res := graceful(row.grace).Run(t.Context(), h, call())
 			if res.Err != nil {
 				t.Errorf("%+v", res)
 			}
@@ -236,7 +251,7 @@ func TestOnlyRootRunsProgramsAsOthers(t *testing.T) {
 var errStopped = errors.New("the daemon stops")
 
 // runUntilReady ends a hook as soon as its script has written to $ready, however long that takes.
-func runUntilReady(t *testing.T, script string) Result {
+func runUntilReady(t *testing.T, script string, grace time.Duration) Result {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	fifo := mustFIFO(t)
@@ -246,7 +261,7 @@ func runUntilReady(t *testing.T, script string) Result {
 	}()
 	h := shell("ready=" + fifo + "; " + script)
 	h.Retries = 3
-	return runner().Run(ctx, h, call())
+	return graceful(grace).Run(ctx, h, call())
 }
 
 func mustFIFO(t *testing.T) string {
@@ -261,18 +276,19 @@ func mustFIFO(t *testing.T) string {
 func TestAProgramEndsWithItsContext(t *testing.T) {
 	for _, row := range []struct {
 		name, script string
+		grace        time.Duration
 		exit         int
 		signal       string
 	}{
-		{"one that does not care", "echo $$; echo >$ready; exec sleep 1000", -1, "SIGTERM"},
-		{"one that is deaf", "trap '' TERM; echo $$; echo >$ready; while :; do sleep 1; done", -1, "SIGKILL"},
-		{"one that ends well when told", "trap 'exit 0' TERM; echo $$; echo >$ready; sleep 1000 & wait", 0, ""},
-		{"one with children", "sleep 1000 & echo $!; echo $$; echo >$ready; wait", -1, "SIGTERM"},
-		{"one with a child in a session of its own", "export ready; setsid sh -c 'echo $$; echo >$ready; exec sleep 1000' & wait", -1, "SIGTERM"},
+		{"one that does not care", "echo $$; echo >$ready; exec sleep 1000", time.Minute, -1, "SIGTERM"},
+		{"one that is deaf", "trap '' TERM; echo $$; echo >$ready; while :; do sleep 1; done", deaf, -1, "SIGKILL"},
+		{"one that ends well when told", "trap 'exit 0' TERM; echo $$; echo >$ready; sleep 1000 & wait", time.Minute, 0, ""},
+		{"one with children", "sleep 1000 & echo $!; echo $$; echo >$ready; wait", time.Minute, -1, "SIGTERM"},
+		{"one with a child in a session of its own", "export ready; setsid sh -c 'echo $$; echo >$ready; exec sleep 1000' & wait", time.Minute, -1, "SIGTERM"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			res := runUntilReady(t, row.script)
+			res := runUntilReady(t, row.script, row.grace)
 			if !errors.Is(res.Err, errStopped) || res.Attempts != 1 || res.ExitCode != row.exit || res.Signal != row.signal {
 				t.Errorf("%+v", res)
 			}

@@ -17,25 +17,37 @@ import (
 // look is how long to wait before looking again for what was told to end.
 const look = 10 * time.Millisecond
 
+// patience is what the kernel has to end what it was told to kill, and to hand over what that wrote: that takes no grace of the
+// program's, and a busy machine is slow to find its processes.
+const patience = 5 * time.Second
+
 // end ends all that is of the program: first SIGTERM to each, then SIGKILL until nobody is left. It says how many there
 // were. The program itself is not reaped yet, so no other session can have its number.
 func (p *process) end(grace time.Duration) (ended int, err error) {
 	told := map[int]bool{}
-	for _, sig := range []syscall.Signal{unix.SIGTERM, unix.SIGKILL} {
-		for until := time.Now().Add(grace); time.Now().Before(until); time.Sleep(look) {
-			left := p.members()
-			if len(left) == 0 {
-				return len(told), nil
-			}
-			for _, pid := range left {
-				if sig == unix.SIGKILL || !told[pid] {
-					p.signal(pid, sig)
-				}
-				told[pid] = true
-			}
-		}
+	if p.tell(unix.SIGTERM, grace, told) || p.tell(unix.SIGKILL, patience, told) {
+		return len(told), nil
 	}
 	return len(told), fmt.Errorf("SIGKILL has not ended all of its processes: %v", p.members())
+}
+
+// tell sends a signal to all that is of the program, and says whether nobody is left in time. It looks once more after the time,
+// for the first look and the signals may have taken all of it.
+func (p *process) tell(sig syscall.Signal, most time.Duration, told map[int]bool) bool {
+	until := time.Now().Add(most)
+	for late := false; ; late = time.Now().After(until) {
+		left := p.members()
+		if len(left) == 0 || late {
+			return len(left) == 0
+		}
+		for _, pid := range left {
+			if sig == unix.SIGKILL || !told[pid] {
+				p.signal(pid, sig)
+			}
+			told[pid] = true
+		}
+		time.Sleep(look)
+	}
 }
 
 // members are the processes that are of the program: those of its session, in whatever group, and those that hold its
