@@ -81,6 +81,8 @@ func (p *pairOf) say(word string) (api.GroupReleases, error) {
 
 // live are the generations that are live of each.
 func (p *pairOf) live() [2]uint32 {
+	p.Controller.mu.Lock()
+	defer p.Controller.mu.Unlock()
 	var out [2]uint32
 	for i, of := range []*afternoon{p.a, p.b} {
 		out[i] = p.image.Generations[p.plane.Tables.Steer(of.index).Live].Number
@@ -292,6 +294,8 @@ func testAllBeginOrNone(t *testing.T, m *month) {
 		t.Helper()
 		_, err := p.say(api.ReleaseStart)
 		mustRefuse(t, err, code, says)
+		p.Controller.mu.Lock()
+		defer p.Controller.mu.Unlock()
 		for _, of := range []*afternoon{p.a, p.b} {
 			if r, _ := p.releaseOf(of.name, 1); r.Group != nil {
 				t.Errorf("%s: %+v", says, r)

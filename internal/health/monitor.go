@@ -65,7 +65,8 @@ func (m *Monitor) Last(id uint16) (began time.Time, sick error) {
 	return a.last.began, a.last.sick
 }
 
-// Soon asks a target without waiting until it is due; one that is being asked is not asked again.
+// Soon asks a target without waiting until it is due; one that is being asked is not asked again. Whoever needs a check that began
+// later says so again until Last has it: what is under way may be it, and a failure too many would count towards a verdict.
 func (m *Monitor) Soon(id uint16) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
