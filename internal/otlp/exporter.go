@@ -17,7 +17,6 @@ const (
 	most     = 256  // spans of a request
 	attempts = 5
 	patience = 10 * time.Second // of a request
-	farewell = 2 * time.Second  // of the last one
 )
 
 // Exporter sends spans. Whoever has one never waits for it: what can't be sent, or would have to wait behind too much, is
@@ -29,6 +28,7 @@ type Exporter struct {
 	queue    chan addressed
 	lost     atomic.Uint64
 	pause    time.Duration // after the first attempt; twice as long after each
+	farewell time.Duration // what requests have once the context has ended
 }
 
 // addressed is a span with where it goes: the configuration may change meanwhile.
@@ -40,7 +40,7 @@ type addressed struct {
 // New makes an exporter that tells this of the process. Run sends.
 func New(log *slog.Logger, resource []Attribute) *Exporter {
 	return &Exporter{
-		log: log, resource: resource, queue: make(chan addressed, waiting), pause: time.Second,
+		log: log, resource: resource, queue: make(chan addressed, waiting), pause: time.Second, farewell: 2 * time.Second,
 		client: &http.Client{
 			Transport:     &http.Transport{DisableKeepAlives: true}, // spans are rare; no proxy of the environment is asked
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -71,7 +71,7 @@ func (e *Exporter) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.farewell)
 			defer cancel()
 			for len(e.queue) > 0 && last.Err() == nil {
 				e.send(last, 1, <-e.queue)
@@ -124,7 +124,7 @@ func (e *Exporter) post(ctx context.Context, tries int, url string, body []byte)
 func (e *Exporter) attempt(ctx context.Context, url string, body []byte) (again bool, err error) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(farewell, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(e.farewell, cancel) })
 	defer stop()
 	req, err := http.NewRequestWithContext(limited, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {

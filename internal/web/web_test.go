@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -325,8 +326,8 @@ func TestTheTokenIsForTheDaemonsUserOnlyAndOutlivesARestart(t *testing.T) {
 
 func TestThePageFollowsTheConfiguration(t *testing.T) {
 	ports := make([]netip.AddrPort, 2)
-	for i := range ports {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	for i := range ports { // at addresses of their own: nobody else is given the port meanwhile
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.71.9.%d:0", i+1))
 		if err != nil {
 			t.Fatal(err)
 		}
