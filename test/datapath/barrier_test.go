@@ -1,7 +1,10 @@
 package datapath
 
 import (
+	"errors"
 	"testing"
+
+	"github.com/cilium/ebpf"
 
 	"github.com/ebbtide/ebbtide/bpf/bpftest"
 	"github.com/ebbtide/ebbtide/loader"
@@ -59,25 +62,41 @@ func TestTheBarrierMakesAFlipsProofExact(t *testing.T) {
 func (w *world) flipUnder(f frame, b barrier) uint64 {
 	w.tb.Helper()
 	w.SetSteer(game, maps.Steer{Live: blue})
-	done := w.sendSlowly(f)
-	w.flip(green)
-	w.must(b.wait(w))
-	returned, err := w.Counters(blue)
-	w.must(err)
-	w.must(<-done)
+	var returned maps.Counters
+	w.beside(f, func() (err error) {
+		w.flip(green)
+		if err = b.wait(w); err == nil {
+			returned, err = w.Counters(blue)
+		}
+		return err
+	})
 	after, err := w.Counters(blue)
 	w.must(err)
 	return after.New - returned.New
 }
 
-// sendSlowly sends a packet on another CPU, and returns when it lingers between its claim and its pin, or is through.
-func (w *world) sendSlowly(f frame) <-chan error {
+// beside sends a packet on one CPU, and acts on another when it lingers between its claim and its pin, or is through. On the
+// packet's own CPU that would come when it is through, for nothing interrupts its run. act does not end the test: it is not the
+// test's goroutine.
+func (w *world) beside(f frame, act func() error) {
 	w.tb.Helper()
-	done := make(chan error, 1)
-	go func() { done <- onCPU(1, func(int) error { w.run(w.tb, f.bytes()); return nil }) }()
-	for !w.claimed() && len(done) == 0 {
-	}
-	return done
+	sent, acted := make(chan error, 1), make(chan error, 1)
+	go func() { sent <- onCPU(1, func(int) error { return w.pass(f) }) }()
+	go func() {
+		acted <- onCPU(0, func(int) error {
+			for !w.claimed() && len(sent) == 0 {
+			}
+			return act()
+		})
+	}()
+	w.must(errors.Join(<-acted, <-sent))
+}
+
+// pass gives the program a packet, wherever that goes.
+func (w *world) pass(f frame) error {
+	in := f.bytes()
+	_, err := w.program.Run(&ebpf.RunOptions{Data: in, DataOut: make([]byte, len(in)+64)})
+	return err
 }
 
 // claimed says whether a packet is between its claim and its pin.

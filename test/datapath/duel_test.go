@@ -109,9 +109,12 @@ func (d *duel) clearCounters() {
 	}
 }
 
-// fight lets both CPUs send so many packets of all four flows.
+// fight lets both CPUs send so many packets of all four flows. Who is there first waits: else he may be through before the other.
 func (d *duel) fight(packets int, seed uint64) {
+	var waiting atomic.Int32
 	onTwoCPUs(d.tb, func(cpu int) error {
+		for waiting.Add(1); waiting.Load() < 2; {
+		}
 		random := rand.New(rand.NewPCG(seed, uint64(cpu)))
 		for range packets {
 			flags := []uint8{syn, syn, syn, ack, fin | ack}[random.IntN(5)]

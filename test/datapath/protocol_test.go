@@ -62,7 +62,7 @@ func TestWithoutARuleOfTheProtocolAFightGoesFoul(t *testing.T) {
 			}
 			build.leaveOut |= c.rule
 			begin := time.Now()
-			foul := mustDuel(t, build, c.fam, c.spare).until(20 * time.Second)
+			foul := mustDuel(t, build, c.fam, c.spare).until(time.Minute)
 			if foul == "" {
 				t.Error("without it nothing went wrong")
 			}

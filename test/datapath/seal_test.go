@@ -53,18 +53,16 @@ func (w *world) drainUnder(orphan frame, g guards) int {
 	w.tb.Helper()
 	w.age(2 * standard[maps.TCP]) // what came before is over
 	w.flip(green)
-	if w.left(g) {
-		w.tb.Fatal("blue has sessions before anything came")
+	if left, err := w.left(g); left || err != nil {
+		w.tb.Fatalf("blue has sessions before anything came: %t, %v", left, err)
 	}
-	done := w.sendSlowly(orphan)
-	if g.seal {
-		w.SetSteer(game, maps.Steer{Live: green, Draining: true})
-	}
-	w.must(g.barrier.wait(w))
-	drained := !g.seal || !w.left(g)
-	said, err := w.Counters(blue)
-	w.must(err)
-	w.must(<-done)
+	drained, said := false, maps.Counters{}
+	w.beside(orphan, func() (err error) {
+		if drained, err = w.drained(g); err == nil {
+			said, err = w.Counters(blue)
+		}
+		return err
+	})
 	w.run(w.tb, orphan.at(40_000).bytes())
 	after, err := w.Counters(blue)
 	w.must(err)
@@ -74,14 +72,25 @@ func (w *world) drainUnder(orphan frame, g guards) int {
 	return int(after.Orphans - said.Orphans)
 }
 
+// drained drains blue, and says whether nothing is left of it. Without a seal nobody looks.
+func (w *world) drained(g guards) (bool, error) {
+	if g.seal {
+		w.SetSteer(game, maps.Steer{Live: green, Draining: true})
+	}
+	if err := g.barrier.wait(w); err != nil || !g.seal {
+		return true, err
+	}
+	left, err := w.left(g)
+	return !left, err
+}
+
 // left says whether a sweep finds sessions on blue, or cannot tell.
-func (w *world) left(g guards) bool {
-	w.tb.Helper()
-	s := w.mustSweep(w.tb)
+func (w *world) left(g guards) (bool, error) {
+	s, err := w.RunSweep(w.sweeper)
 	for id, n := range s.Sessions {
 		if id/10 == blue && n.Total() > 0 {
-			return true
+			return true, err
 		}
 	}
-	return g.missed && s.Missed > 0
+	return g.missed && s.Missed > 0, err
 }
