@@ -14,7 +14,7 @@ import (
 // lossPause lies between two looks: thousands of next hops may change at once.
 const lossPause = 100 * time.Millisecond
 
-// looks are services whose backends are to be looked at, since a next hop of theirs has changed.
+// looks are services whose backends are to be looked at, since a next hop of theirs has changed, or who takes sessions.
 type looks struct {
 	mu   sync.Mutex
 	due  map[uint16]bool // by service index
@@ -43,7 +43,7 @@ func (l *looks) take() map[uint16]bool {
 	return due
 }
 
-// lossLoop looks at backends whenever their next hops have changed.
+// lossLoop looks at backends whenever that is asked for.
 func (c *Controller) lossLoop(ctx context.Context) error {
 	for {
 		select {

@@ -37,6 +37,7 @@ func (c *Controller) rest(service uint16) error {
 	if err := c.write(want); err != nil {
 		return err
 	}
+	c.looks.at(service) // a lost backend's sessions may have somebody to move to now
 	return c.restedNow(service)
 }
 
