@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -170,6 +171,9 @@ func (c *Controller) healthChanged(t health.Target, sick error) {
 	defer c.mu.Unlock()
 	b, there := c.image.Backends[t.ID]
 	if !there || c.gone || !slices.Equal(c.askedAt(b), t.Addrs) { // another one has its id by now
+		return
+	}
+	if h := c.healthOf(b.Service); h == nil || h.External || !reflect.DeepEqual(h, t.Health) { // the file asks otherwise by now
 		return
 	}
 	why := ""

@@ -34,7 +34,8 @@ func (c *Controller) candidates() []uint16 {
 }
 
 func (c *Controller) targetOf(id uint16) health.Target {
-	return health.Target{ID: id, Addrs: []netip.Addr{c.image.Backends[id].Addrs[kernel.IPv4]}}
+	b := c.image.Backends[id]
+	return health.Target{ID: id, Addrs: []netip.Addr{b.Addrs[kernel.IPv4]}, Health: c.healthOf(b.Service)}
 }
 
 // A backend is asked in each family in which players come, and in no other; where they travel in the other one, in that.
@@ -134,6 +135,26 @@ func TestAVerdictGoesWithItsBackend(t *testing.T) {
 	c.wantHealth()
 	if is := c.shownHealth(gone); !is.Well || is.Since != nil {
 		t.Errorf("the next one is %+v", is)
+	}
+}
+
+// A verdict that waits while a reload holds the lock comes to a file that asks otherwise, or asks nobody: none would come to undo it.
+func TestAVerdictOfAFileThatIsGoneCountsNoMore(t *testing.T) {
+	c := newAsking(t, "tcp: 9999")
+	id := c.candidates()[0]
+	was, asked := c.targetOf(id), *c.healthOf(1)
+	others, another := asked, asked
+	others.External = true
+	another.TCP = 1
+	for name, now := range map[string]*config.Health{"none": nil, "others say it": &others, "another port": &another} {
+		c.cfg.Services[0].Health = now
+		must(t, c.askHealth())
+		c.healthChanged(was, errors.New("refused"))
+		if c.image.Backends[id].Use != kernel.InPool || c.rests.sick[id] != "" {
+			t.Errorf("%s: the verdict of the file before counts: %q", name, c.rests.sick[id])
+		}
+		c.setSick(id, "")
+		must(t, c.rest(1))
 	}
 }
 
