@@ -76,6 +76,7 @@ func (c *Controller) losses() error {
 	}
 	want := c.image.WithLosses(moves, c.sight)
 	if want == c.image {
+		c.hops.lose(want) // a way that was there for a moment took the program's mark away
 		return nil
 	}
 	for id, b := range want.Backends {

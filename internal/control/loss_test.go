@@ -55,3 +55,16 @@ func TestALostBackendsSessionsMoveOnceAnotherTakesThemAgain(t *testing.T) {
 	must(t, c.losses())
 	c.mustBeLost(t, silent, true, "with somebody to move to")
 }
+
+// A way that is found and gone again before anybody looks takes the program's mark away: nothing has changed then, but for that.
+func TestABackendThatWasSeenForAMomentIsStillLost(t *testing.T) {
+	c, _, silent := losing(t)
+	c.looks.at(1)
+	must(t, c.losses())
+	c.mustBeLost(t, silent, true, "with nobody there")
+	c.plane.Tables.SetHop(kernel.IPv4, silent, kernel.Hop{IfIndex: 1, DstMAC: [6]byte{2}})
+	c.plane.Tables.SetHop(kernel.IPv4, silent, kernel.Hop{})
+	c.looks.at(1)
+	must(t, c.losses())
+	c.mustBeLost(t, silent, true, "after somebody was there for a moment")
+}
