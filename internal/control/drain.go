@@ -138,7 +138,7 @@ func (c *Controller) sweep() error {
 		c.changed()
 		return err
 	}
-	if c.cfg != nil && im == c.image && result.Missed == 0 && c.plane.Importing() == "" {
+	if c.cfg != nil && im == c.image && c.last.Missed == 0 && c.plane.Importing() == "" {
 		if err := c.collect(); err != nil {
 			return err
 		}
