@@ -239,6 +239,9 @@ func (c *Controller) fits(maxFlows uint32) error {
 
 // write writes an image and remembers it.
 func (c *Controller) write(want *image.Image) error {
+	if err := c.fails("write"); err != nil {
+		return err
+	}
 	now, err := c.plane.Now()
 	if err != nil {
 		return err

@@ -105,6 +105,8 @@ type Controller struct {
 	gates    gating
 	tide     *tide.History // has a lock of its own
 	change   chan struct{} // closed and replaced whenever something that a watcher shows has changed
+
+	fail func(what string) error // what goes wrong in a test; nil: nothing does
 }
 
 // sweepResult is the newest complete sweep.
@@ -241,6 +243,22 @@ func (c *Controller) step(what string) {
 	if c.opt.Step != nil {
 		c.opt.Step(what)
 	}
+}
+
+// barrier announces a barrier, and waits for it.
+func (c *Controller) barrier(what string) (time.Duration, error) {
+	c.step(what)
+	if err := c.fails(what); err != nil {
+		return 0, err
+	}
+	return c.plane.Barrier()
+}
+
+func (c *Controller) fails(what string) error {
+	if c.fail == nil {
+		return nil
+	}
+	return c.fail(what)
 }
 
 // changed wakes whoever watches. The lock is held.

@@ -156,6 +156,9 @@ func (c *Controller) pass() (sweepResult, error) {
 
 // passNow is pass, for whoever holds the sweeper.
 func (c *Controller) passNow() (sweepResult, error) {
+	if err := c.fails("sweep"); err != nil {
+		return sweepResult{}, err
+	}
 	begin := c.opt.Now()
 	found, err := c.plane.Sweep()
 	if err != nil {
@@ -252,8 +255,7 @@ func (c *Controller) seal(d *drain) error {
 	s := c.image.Services[d.service]
 	s.Steer.Previous = 0
 	c.setSteer(d.service, s.Steer, "drain: seal")
-	c.step("drain: barrier")
-	if _, err := c.plane.Barrier(); err != nil {
+	if _, err := c.barrier("drain: barrier"); err != nil {
 		return err
 	}
 	d.after, d.sealed = c.begun, true

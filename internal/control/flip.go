@@ -172,8 +172,7 @@ func (c *Controller) flipAll(moves []move, by string) (apart, barrier time.Durat
 	for _, m := range moves {
 		c.endDrain(m.to, by)
 	}
-	c.step("flip: barrier")
-	if barrier, err = c.plane.Barrier(); err != nil {
+	if barrier, err = c.barrier("flip: barrier"); err != nil {
 		return 0, 0, err
 	}
 	for _, m := range moves {
@@ -194,16 +193,20 @@ func (c *Controller) flipAll(moves []move, by string) (apart, barrier time.Durat
 const aMoment = time.Second
 
 // countAfter counts what is left on the old generations now: it is not read off a sweep from before the flip.
-func (c *Controller) countAfter(moves []move) (err error) {
+func (c *Controller) countAfter(moves []move) error {
 	now := c.opt.Now()
+	if moves[0].shared && now.Sub(c.releases.counted) < aMoment {
+		return nil
+	}
+	found, err := c.pass()
+	if err != nil {
+		return err
+	}
+	c.last = found
 	if moves[0].shared {
-		if now.Sub(c.releases.counted) < aMoment {
-			return nil
-		}
 		c.releases.counted = now
 	}
-	c.last, err = c.pass()
-	return err
+	return nil
 }
 
 // store stores the steer words, with nothing else in between.

@@ -47,3 +47,29 @@ func TestListingsReadNothingThatAFlipChanges(t *testing.T) {
 	stop()
 	listings.Wait()
 }
+
+// A count that fails after a flip leaves the one before it: none would be a count of nobody, for every service.
+func TestACountThatFailsAfterAFlipIsNoCountOfNobody(t *testing.T) {
+	c := newUnattached(t, manyServices(2, 2))
+	must(t, c.save(c.image))
+	now, err := c.plane.Now()
+	must(t, err)
+	other, _ := c.image.ServiceNamed("s1")
+	live := c.image.Services[other].Steer.Live
+	on := c.image.BackendsOf(live)[0]
+	mapstest.Fill4(t, c.plane.Tables, 4096, 4, func(int) kernel.Meta { return mapstest.Meta(kernel.Established, 1, on, now) })
+	must(t, c.sweep())
+	bad := errors.New("the sweeper went wrong")
+	c.fail = func(what string) error {
+		if what == "sweep" {
+			return bad
+		}
+		return nil
+	}
+	if _, err := c.Flip(t.Context(), api.FlipRequest{Service: "s0", Force: true}); !errors.Is(err, bad) {
+		t.Fatalf("got %v", err)
+	}
+	if s := c.sessions(live); s.Established != 4 || c.last.at.IsZero() {
+		t.Errorf("another service has %+v, counted at %s", s, c.last.at)
+	}
+}

@@ -43,8 +43,7 @@ func (c *Controller) rest(service uint16) error {
 
 // restedNow waits for the packets that had seen who took new sessions before: what a later sweep counts is all that is left.
 func (c *Controller) restedNow(service uint16) error {
-	c.step("rest: barrier")
-	if _, err := c.plane.Barrier(); err != nil {
+	if _, err := c.barrier("rest: barrier"); err != nil {
 		return err
 	}
 	if c.rests.since == nil {
