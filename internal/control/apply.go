@@ -121,13 +121,11 @@ func (c *Controller) apply(ctx context.Context, what string, a api.Act, cfg *con
 	c.cfg = cfg
 	door.Commit()
 	c.watchDrains()
-	if err := c.askOccupancy(); err != nil {
-		return api.Plan{}, err
-	}
+	err = c.askOccupancy()
 	for index := range c.image.Services { // what becomes of a lost backend's sessions may be another thing now
 		c.looks.at(index)
 	}
-	if err := c.askHealth(); err != nil {
+	if err := errors.Join(err, c.askHealth()); err != nil { // what the file asks is asked, though somebody could not rest yet
 		return api.Plan{}, err
 	}
 	c.changed()

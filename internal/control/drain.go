@@ -131,6 +131,7 @@ func (c *Controller) sweep() error {
 	c.complete = max(c.complete, number)
 	c.payJournal()
 	c.markGates()
+	err = c.payRests()
 	for g, d := range c.drains {
 		err = errors.Join(err, c.judge(g, d, number)) // one that can't be noted keeps no other from its end
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -28,4 +29,17 @@ func TestNothingIsTakenOutByACountThatMissedSome(t *testing.T) {
 	if _, there := c.image.Backends[id]; there {
 		t.Error("it stays for ever")
 	}
+}
+
+// failing makes something go wrong once, and gives what it is that does.
+func (c *Controller) failing(what string) error {
+	bad := errors.New(what + " went wrong")
+	c.fail = func(is string) error {
+		if is != what {
+			return nil
+		}
+		c.fail = nil
+		return bad
+	}
+	return bad
 }

@@ -39,14 +39,12 @@ type healthIs struct {
 }
 
 // askHealth asks the backends in pools of services whose file says how, and lets those rest that are sick. The lock is held.
-func (c *Controller) askHealth() error {
+func (c *Controller) askHealth() (err error) {
 	c.wantHealth()
 	for service := range c.image.Services {
-		if err := c.rest(service); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.rest(service))
 	}
-	return nil
+	return err
 }
 
 // wantHealth asks those that are to be asked, and forgets what is known of all others: an id is another backend's later.

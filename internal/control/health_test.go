@@ -285,3 +285,25 @@ func TestWhoWasSickRestsWhileTheFileCanNotBeRead(t *testing.T) {
 		t.Error("it does not come back")
 	}
 }
+
+// Who rests is brought to the tables by a later sweep, where it could not be: to hear the same of a backend again is no news.
+func TestARestThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
+	c := newAsking(t, "tcp: 9999")
+	must(t, c.save(c.image))
+	for i, what := range []string{"write", "rest: barrier"} {
+		id := c.candidates()[i]
+		must(t, c.sweep())
+		was := c.rests.since[1]
+		c.failing(what)
+		c.healthChanged(c.targetOf(id), errors.New("refused"))
+		if rests := c.image.Backends[id].Use == kernel.Resting; c.rests.since[1] != was || rests != (what != "write") {
+			t.Fatalf("%s did not fail", what)
+		}
+		must(t, c.sweep())
+		if c.image.Backends[id].Use != kernel.Resting || c.rests.since[1] != c.begun {
+			t.Errorf("%s: it is %v, and sweeps count from %d on", what, c.image.Backends[id].Use, c.rests.since[1])
+		}
+		c.mustAgree(t)
+		c.healthChanged(c.targetOf(id), nil)
+	}
+}

@@ -85,6 +85,9 @@ func (c *Controller) losses() error {
 		}
 	}
 	if err := c.write(want); err != nil {
+		for service := range moves { // nobody else asks for that look again
+			c.looks.at(service)
+		}
 		return err
 	}
 	c.hops.lose(want)

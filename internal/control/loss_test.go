@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -67,4 +68,18 @@ func TestABackendThatWasSeenForAMomentIsStillLost(t *testing.T) {
 	c.looks.at(1)
 	must(t, c.losses())
 	c.mustBeLost(t, silent, true, "after somebody was there for a moment")
+}
+
+// A look that comes to nothing is taken again: no next hop changes for it.
+func TestALossThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
+	c, _, silent := losing(t)
+	c.looks.at(1)
+	bad := c.failing("write")
+	if err := c.losses(); !errors.Is(err, bad) {
+		t.Fatalf("got %v", err)
+	}
+	c.mustBeLost(t, silent, false, "when nothing could be written")
+	<-c.looks.some // what the first one left
+	must(t, c.losses())
+	c.mustBeLost(t, silent, true, "later")
 }

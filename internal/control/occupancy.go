@@ -64,7 +64,7 @@ func (c *Controller) pollOccupancy(ctx context.Context) error {
 
 // askOccupancy asks the backends in the pools of those services whose file says so, and forgets what all others said. The
 // lock is held.
-func (c *Controller) askOccupancy() error {
+func (c *Controller) askOccupancy() (err error) {
 	var targets []occupancy.Target
 	due := map[uint16]bool{} // services
 	asked := map[uint16]bool{}
@@ -89,11 +89,9 @@ func (c *Controller) askOccupancy() error {
 	}
 	c.poller.Want(targets)
 	for service := range due {
-		if err := c.rest(service); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.rest(service))
 	}
-	return nil
+	return err
 }
 
 func targetOf(id uint16, b image.Backend, o config.Occupancy) occupancy.Target {

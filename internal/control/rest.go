@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/ebbtide/ebbtide/internal/image"
@@ -14,6 +15,7 @@ type rests struct {
 	full map[uint16]string // what it said of how many it takes
 
 	since map[uint16]uint64 // by service: number of the newest sweep that had begun when whoever rests had changed last
+	owed  map[uint16]bool   // services whose tables could not be brought to who rests: the sweeps do it
 }
 
 // ofATurn is why a release rests a backend.
@@ -27,9 +29,10 @@ func (c *Controller) rest(service uint16) error {
 	}
 	why := c.whoRests(service)
 	want := c.image.WithRests(service, func(id uint16) bool { return why[id] != "" })
-	if want == c.image {
+	if want == c.image && !c.rests.owed[service] {
 		return nil
 	}
+	c.rests.owe(service)
 	for _, id := range changedUse(c.image, want) {
 		c.log.Info("backend", "service", c.image.Services[service].Name, "backend", addresses(want.Backends[id]),
 			"new_sessions", want.Backends[id].Use == kernel.InPool, "why", why[id])
@@ -38,7 +41,26 @@ func (c *Controller) rest(service uint16) error {
 		return err
 	}
 	c.looks.at(service) // a lost backend's sessions may have somebody to move to now
-	return c.restedNow(service)
+	if err := c.restedNow(service); err != nil {
+		return err
+	}
+	delete(c.rests.owed, service)
+	return nil
+}
+
+func (r *rests) owe(service uint16) {
+	if r.owed == nil {
+		r.owed = map[uint16]bool{}
+	}
+	r.owed[service] = true
+}
+
+// payRests does again what failed: nobody says again that a backend is sick, full, or neither.
+func (c *Controller) payRests() (err error) {
+	for service := range c.rests.owed {
+		err = errors.Join(err, c.rest(service))
+	}
+	return err
 }
 
 // restedNow waits for the packets that had seen who took new sessions before: what a later sweep counts is all that is left.
