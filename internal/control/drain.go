@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
+	"github.com/ebbtide/ebbtide/internal/image"
 	"github.com/ebbtide/ebbtide/internal/journal"
 	kernel "github.com/ebbtide/ebbtide/maps"
 )
@@ -41,28 +43,66 @@ type count struct {
 // rateWindow is the time over which the rate of leaving is taken.
 const rateWindow = 30 * time.Second
 
+// untilBarrier is the number after which no sweep counts: the barrier has yet to come.
+const untilBarrier = math.MaxUint64
+
+// holdDrains begins the proof for whatever drains of a service, and lets no sweep count until startDrains: the store is made,
+// and the barrier comes. The lock is held.
+func (c *Controller) holdDrains(service uint16) { c.proveAfter(service, untilBarrier) }
+
 // startDrains begins the proof anew for whatever drains of a service: the barrier is just behind. The lock is held.
-func (c *Controller) startDrains(service uint16) {
+func (c *Controller) startDrains(service uint16) { c.proveAfter(service, c.begun) }
+
+func (c *Controller) proveAfter(service uint16, number uint64) {
 	for _, g := range c.image.GenerationsOf(service) {
 		if c.image.Generations[g].State != kernel.Draining {
 			continue
 		}
-		d := c.drains[g]
-		if d == nil || d.endedBy != "" {
-			d = &drain{service: service}
-			c.drains[g] = d
+		if !c.watches(g) {
+			c.drains[g] = &drain{service: service}
 		}
-		d.after, d.sealed = c.begun, false
+		d := c.drains[g]
+		d.after, d.sealed = number, false
 	}
+}
+
+// watches says whether a generation has a drain that goes on.
+func (c *Controller) watches(g uint16) bool {
+	d := c.drains[g]
+	return d != nil && d.endedBy == ""
 }
 
 // watchDrains begins the proof for generations that a reload retired.
 func (c *Controller) watchDrains() {
 	for g, rec := range c.image.Generations {
-		if rec.State == kernel.Draining && c.drains[g] == nil {
+		if rec.State == kernel.Draining && !c.watches(g) {
 			c.drains[g] = &drain{service: rec.Service, after: c.begun}
 		}
 	}
+}
+
+// payBarriers does what comes behind a store for those who drain without it: a flip, a seal or a reload failed in between.
+func (c *Controller) payBarriers() error {
+	due := map[uint16]bool{} // services
+	for g, rec := range c.image.Generations {
+		if rec.State == kernel.Draining && (!c.watches(g) || c.drains[g].after == untilBarrier || rec.NewAtFlip == image.UnknownCount) {
+			due[rec.Service] = true
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	if err := c.markRetired(); err != nil {
+		return err
+	}
+	for service := range due {
+		c.startDrains(service)
+		if live := c.image.Services[service].Steer.Live; live != 0 {
+			c.image = c.note(c.image, live, 0)
+		}
+		c.looks.at(service)
+	}
+	return nil
 }
 
 func (c *Controller) endDrain(g uint16, by string) {
@@ -131,7 +171,7 @@ func (c *Controller) sweep() error {
 	c.complete = max(c.complete, number)
 	c.payJournal()
 	c.markGates()
-	err = c.payRests()
+	err = errors.Join(c.payBarriers(), c.payRests())
 	for g, d := range c.drains {
 		err = errors.Join(err, c.judge(g, d, number)) // one that can't be noted keeps no other from its end
 	}
@@ -256,10 +296,11 @@ func (c *Controller) seal(d *drain) error {
 	s := c.image.Services[d.service]
 	s.Steer.Previous = 0
 	c.setSteer(d.service, s.Steer, "drain: seal")
+	d.after, d.sealed = untilBarrier, true
 	if _, err := c.barrier("drain: barrier"); err != nil {
 		return err
 	}
-	d.after, d.sealed = c.begun, true
+	d.after = c.begun
 	c.sweepSoon()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ebbtide/ebbtide/internal/api"
 	kernel "github.com/ebbtide/ebbtide/maps"
 )
 
@@ -42,4 +43,53 @@ func (c *Controller) failing(what string) error {
 		return bad
 	}
 	return bad
+}
+
+// What a flip has stored drains, though nothing came of the barrier behind it: the sweeps make up for that.
+func TestAFlipWithoutItsBarrierDrainsAllTheSame(t *testing.T) {
+	c := newUnattached(t, manyServices(1, 2))
+	must(t, c.save(c.image))
+	for range 3 { // the last one's old generation has a drain that a flip ended
+		old := c.image.Services[1].Steer.Live
+		begun := c.begun
+		bad := c.failing("flip: barrier")
+		if _, err := c.Flip(t.Context(), api.FlipRequest{Service: "s0", Force: true}); !errors.Is(err, bad) {
+			t.Fatalf("got %v", err)
+		}
+		state := func() kernel.GenerationState { return c.image.Generations[old].State }
+		must(t, c.sweep())
+		if d := c.drains[old]; state() != kernel.Draining || d == nil || d.endedBy != "" || d.after <= begun {
+			t.Fatalf("after a sweep it is %v: %+v", state(), d)
+		}
+		must(t, c.sweep())
+		if steer := c.image.Services[1].Steer; state() != kernel.Draining || steer.Previous != 0 {
+			t.Fatalf("after a sweep behind the barrier it is %v: %+v", state(), steer)
+		}
+		must(t, c.sweep())
+		if state() != kernel.Drained {
+			t.Fatalf("in the end it is %v", state())
+		}
+		c.mustAgree(t)
+	}
+}
+
+// The second count of a drain is one that begins behind the seal's barrier, whenever that comes.
+func TestASealWithoutItsBarrierProvesNothing(t *testing.T) {
+	c := newUnattached(t, manyServices(1, 2))
+	must(t, c.save(c.image))
+	old := c.image.Services[1].Steer.Live
+	_, err := c.Flip(t.Context(), api.FlipRequest{Service: "s0", Force: true})
+	must(t, err)
+	bad := c.failing("drain: barrier")
+	if err := c.sweep(); !errors.Is(err, bad) {
+		t.Fatalf("got %v", err)
+	}
+	must(t, c.sweep())
+	if is := c.image.Generations[old].State; is != kernel.Draining {
+		t.Fatalf("it is %v by a count that began before the barrier", is)
+	}
+	must(t, c.sweep())
+	if is := c.image.Generations[old].State; is != kernel.Drained {
+		t.Errorf("in the end it is %v", is)
+	}
 }

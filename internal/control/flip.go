@@ -171,6 +171,7 @@ func (c *Controller) flipAll(moves []move, by string) (apart, barrier time.Durat
 	c.image = want
 	for _, m := range moves {
 		c.endDrain(m.to, by)
+		c.holdDrains(m.service)
 	}
 	if barrier, err = c.barrier("flip: barrier"); err != nil {
 		return 0, 0, err
