@@ -103,6 +103,12 @@ func (p *Prepared) Commit() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	p.commit()
+}
+
+// commit is Commit for whoever holds the lock.
+func (p *Prepared) commit() {
+	s := p.s
 	s.put(p.is)
 	switch {
 	case p.is == nil:
@@ -208,13 +214,26 @@ func (s *Server) lost(ln net.Listener) {
 }
 
 // reopen takes the address again when it was lost. While that fails, a reload says why.
-func (s *Server) reopen() {
+func (s *Server) reopen() { s.again()() }
+
+// again is reopen, up to the moment at which it is put in place.
+func (s *Server) again() (put func()) {
 	is := s.access()
 	if is == nil || s.Addr() != nil {
-		return
+		return func() {}
 	}
-	if p, err := s.Prepare(&is.conf); err == nil {
-		p.Commit()
+	p, err := s.Prepare(&is.conf)
+	if err != nil {
+		return func() {}
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.is != is { // a reload was faster
+			p.Cancel()
+			return
+		}
+		p.commit()
 	}
 }
 

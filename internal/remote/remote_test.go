@@ -734,3 +734,25 @@ func TestStrangersDoNotFillTheLog(t *testing.T) {
 		t.Error("the token is in the log")
 	}
 }
+
+// Whoever takes a lost address again takes it for a configuration that a reload may replace meanwhile.
+func TestAReloadIsNotUndoneByAnAddressThatIsTakenAgain(t *testing.T) {
+	t.Parallel()
+	d := &door{conf: mustOpen(t, nil).conf, Server: remote.New(slog.New(slog.DiscardHandler), time.Now)} // nobody runs it
+	d.put(t, d.conf)
+	d.Lose()
+	again := d.Again()
+	conf := d.conf
+	conf.Listen = netip.MustParseAddrPort("127.0.0.2:0")
+	d.put(t, conf)
+	moved := d.Addr().String()
+	again()
+	if at := d.Addr().String(); at != moved {
+		t.Errorf("it answers at %s, want %s", at, moved)
+	}
+	d.Lose()
+	d.Again()()
+	if at := d.Addr(); at == nil || !strings.HasPrefix(at.String(), "127.0.0.2:") {
+		t.Errorf("it was taken again at %v", at)
+	}
+}
