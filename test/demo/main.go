@@ -103,6 +103,9 @@ func set(ctx context.Context, broken bool, play func(*demo) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Stop()) }()
+	if err := h.WaitForHops(ctx); err != nil {
+		return err
+	}
 	// A UDP port that comes back within the timeout is the same session to anybody who sees packets only, so those who
 	// come later have addresses of their own.
 	clients, _, err := l.ClientAddresses(2 * addresses)

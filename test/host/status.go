@@ -1,7 +1,11 @@
 package host
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
 	"github.com/ebbtide/ebbtide/test/lab"
@@ -20,16 +24,32 @@ func (h *Host) Status(tb testing.TB) api.Status {
 // AwaitHops waits until every backend in use can be reached.
 func (h *Host) AwaitHops(tb testing.TB) {
 	tb.Helper()
-	lab.Eventually(tb, "next hops of all backends", func() bool {
-		for _, svc := range h.Status(tb).Services {
-			for _, g := range svc.Generations {
-				if !Resolved(g) {
-					return false
-				}
-			}
+	ctx, cancel := context.WithTimeout(tb.Context(), lab.ForEver)
+	defer cancel()
+	if err := h.WaitForHops(ctx); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// WaitForHops waits until every backend in use can be reached: a daemon is ready before, and datagrams are not sent again.
+func (h *Host) WaitForHops(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		st, err := h.Client.Status(ctx)
+		if err != nil {
+			return err
 		}
-		return true
-	})
+		waits := func(g api.Generation) bool { return !Resolved(g) }
+		if !slices.ContainsFunc(st.Services, func(s api.Service) bool { return slices.ContainsFunc(s.Generations, waits) }) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("backends can't be reached: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
 }
 
 // Resolved says whether every backend in use of a generation can be reached.

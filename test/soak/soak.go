@@ -89,6 +89,9 @@ func Run(ctx context.Context, o Options) (f Figures, err error) {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, s.host.Stop()) }()
+	if err := s.host.WaitForHops(ctx); err != nil {
+		return f, err
+	}
 	err = s.play(ctx, endpoints)
 	if ctx.Err() != nil {
 		err = errors.Join(err, s.stacks())

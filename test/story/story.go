@@ -93,28 +93,7 @@ func (s *Story) build(ctx context.Context, topology lab.Options, at []game.Endpo
 	if err := s.host.Start(ctx); err != nil {
 		return err
 	}
-	return s.awaitHops(ctx)
-}
-
-// awaitHops waits until every backend can be reached: datagrams are not sent again.
-func (s *Story) awaitHops(ctx context.Context) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		st, err := s.host.Client.Status(ctx)
-		if err != nil {
-			return err
-		}
-		waits := func(g api.Generation) bool { return !host.Resolved(g) }
-		if !slices.ContainsFunc(st.Services, func(v api.Service) bool { return slices.ContainsFunc(v.Generations, waits) }) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("backends can't be reached: %w", ctx.Err())
-		case <-tick.C:
-		}
-	}
+	return s.host.WaitForHops(ctx)
 }
 
 // close takes the lab away, and is not content with less than all of it.
