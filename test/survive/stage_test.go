@@ -18,8 +18,8 @@ const (
 	port    = 7777
 	// calm are timeouts that end nothing while a test lasts, but for what has said that it ends.
 	calm = "{tcp: 1h, tcp_half_open: 10m, tcp_closing: 2s, udp: 1h, udp_new: 10m, reuse_after: 10m}"
-	// short are timeouts that let UDP sessions end by silence.
-	short = "{tcp: 1h, tcp_half_open: 5s, tcp_closing: 2s, udp: 3s, udp_new: 2s, reuse_after: 5s}"
+	// short are timeouts that let UDP sessions end by silence, and by more of it than a busy machine makes by itself.
+	short = "{tcp: 1h, tcp_half_open: 5s, tcp_closing: 2s, udp: 6s, udp_new: 6s, reuse_after: 5s}"
 )
 
 // stage is a lab with a daemon that dies a lot, the game on its backends, and players to come.
