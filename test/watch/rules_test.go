@@ -22,6 +22,7 @@ const (
 // rule is one of the rules' file.
 type rule struct {
 	Record, Alert, Expr string
+	For                 string // how long an alert has to hold before it fires; "": not at all
 	Annotations         map[string]string
 }
 
