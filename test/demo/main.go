@@ -138,7 +138,7 @@ func startHost(ctx context.Context, l *lab.Lab, broken bool) (*host.Host, error)
 			fmt.Sprintf("{vip: %s, protocol: udp, port: %d}", lab.VIP4, port),
 		},
 		// Short, so that the demo ends soon: what has ended leaves the table within seconds.
-		Timeouts: "{tcp: 60s, tcp_half_open: 5s, tcp_closing: 2s, udp: 3s, udp_new: 2s, reuse_after: 5s}",
+		Timeouts: "{tcp: 60s, tcp_half_open: 5s, tcp_closing: 2s, udp: 6s, udp_new: 6s, reuse_after: 5s}",
 	})
 	yaml += fmt.Sprintf("web: {listen: %q}\n", page)
 	if err := h.Configure(yaml); err != nil {

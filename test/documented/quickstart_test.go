@@ -22,7 +22,7 @@ func TestTheQuickstartIsWhatItSays(t *testing.T) {
 	r.serve(t)
 	r.do(t, strings.NewReplacer(
 		"make build && install -m 0755 bin/ebbtide /usr/local/bin/", "true", // it is built already, and installed there
-		"    pools:\n", "    timeouts: {tcp: 60s, tcp_closing: 2s, udp: 3s, udp_new: 2s, reuse_after: 5s}\n    pools:\n", // so that the drain ends soon
+		"    pools:\n", "    timeouts: {tcp: 60s, tcp_closing: 2s, udp: 6s, udp_new: 6s, reuse_after: 5s}\n    pools:\n", // so that the drain ends soon
 	).Replace(onHost))
 	t.Cleanup(func() { r.leave(t) })
 	r.login(t)

@@ -108,7 +108,7 @@ func (s *soak) start(ctx context.Context) (err error) {
 		s.files[i] = host.YAML(s.lab, lab.DSR, 65536, host.Service{
 			Name:      service,
 			Listeners: []string{fmt.Sprintf("{vip: %s, protocol: tcp, port: %d}", lab.VIP4, port), fmt.Sprintf("{vip: %s, protocol: udp, port: %d}", lab.VIP4, port)},
-			Timeouts:  "{tcp: " + timeout + ", tcp_half_open: 5s, tcp_closing: 2s, udp: 3s, udp_new: 2s, reuse_after: 5s}",
+			Timeouts:  "{tcp: " + timeout + ", tcp_half_open: 5s, tcp_closing: 2s, udp: 6s, udp_new: 6s, reuse_after: 5s}",
 		})
 	}
 	if err := s.host.Configure(s.files[0]); err != nil {

@@ -21,11 +21,11 @@ func TestTheCookbooksGamesAreReleased(t *testing.T) {
 	both := map[string]string{"10.0.0.11": "blue1", "10.0.0.12": "blue2", "10.0.1.11": "green1", "10.0.1.12": "green2"}
 	list := []recipe{
 		{title: "A UDP shooter", service: "shooter", servers: both, here: []string{
-			"udp: 90s, udp_new: 10s", "udp: 3s, udp_new: 2s", "bake: 10m", "bake: 1s",
+			"udp: 90s, udp_new: 10s", "udp: 6s, udp_new: 6s", "bake: 10m", "bake: 1s",
 			"{kernel: new_sessions, on", "{kernel: new_sessions, window: 5s, on", "{kernel: never_established, on", "{kernel: never_established, window: 5s, on",
 		}, play: func(ctx context.Context, k *kitchen) error { return k.shoot(ctx, matches) }},
 		{title: "An MMORPG", service: "world", servers: both, here: []string{
-			"tcp: 15m, udp: 2m, linger: 2m", "tcp: 15m, tcp_half_open: 5s, tcp_closing: 2s, udp: 3s, udp_new: 2s, linger: 15s",
+			"tcp: 15m, udp: 2m, linger: 2m", "tcp: 15m, tcp_half_open: 5s, tcp_closing: 2s, udp: 6s, udp_new: 6s, linger: 15s",
 			"testers: [198.51.100.0/24]", "testers: [198.51.100.250]", "bake: 15m", "bake: 1s", "deadline: 2h", "deadline: 40s", "-10m", "-5s", "every: 5m", "every: 1m",
 			"{kernel: resets, on", "{kernel: resets, window: 5s, on", "{kernel: new_sessions, on", "{kernel: new_sessions, window: 5s, on",
 			"/usr/local/bin/say-goodbye", "HOOK", "/usr/local/bin/snapshot, world", "HOOK",

@@ -35,7 +35,7 @@ type Story struct {
 }
 
 // timeouts end what is over within seconds, so that an afternoon takes minutes.
-const timeouts = "{tcp: 1h, tcp_half_open: 5s, tcp_closing: 2s, udp: 3s, udp_new: 2s, reuse_after: 5s, linger: 15s, linger_cap: 15s}"
+const timeouts = "{tcp: 1h, tcp_half_open: 5s, tcp_closing: 2s, udp: 6s, udp_new: 6s, reuse_after: 5s, linger: 15s, linger_cap: 15s}"
 
 // longest is when an afternoon that stands still is ended, and tells where: it takes less than a minute.
 const longest = 5 * time.Minute
