@@ -12,7 +12,7 @@ import (
 // what the backends tell; unless it is forced, and a rollback never.
 func TestAFlipToTooLittleRoomIsRefusedWithFigures(t *testing.T) {
 	t.Parallel()
-	s := mustStageTelling(t, `{http: "http://{address}:9000/metrics", every: 200ms}`)
+	s := mustStageTelling(t, asksBackends)
 	var green room
 	for i, b := range s.lab.Backends {
 		r := &room{}

@@ -194,11 +194,12 @@ func TestAReadOnlyStateDirectoryRefusesActsAndCutsNobody(t *testing.T) {
 // one that could not be begun. The daemon may be killed and started meanwhile.
 func TestAReleaseGoesOnByItselfWhenTheDiskHasRoomAgain(t *testing.T) {
 	t.Parallel()
-	s := mustSet(t, setting{timeouts: quick})
+	s := mustSet(t, setting{})
 	full := s.mustFill(t)
 	s.start(t)
 	s.host.AwaitHops(t)
-	s.releases(t, "session", "bake: 1s", "flip", "bake", "drain", "retire", "promote")
+	// The disk has to be full before the bake is over.
+	s.releases(t, "session", "bake: 5s", "flip", "bake", "drain", "retire", "promote")
 	player := s.login(t, "blue")
 	waiter := s.begin(t, "release", service, "--wait", "--force")
 	waiter.says(t, "world: release 1: baking")
@@ -246,7 +247,7 @@ func (s *stage) mustWaitFor(t *testing.T, why string) {
 // of what was begun before.
 func TestADrainEndsWhenTheDiskHasRoomAgain(t *testing.T) {
 	t.Parallel()
-	s := mustSet(t, setting{timeouts: quick})
+	s := mustSet(t, setting{})
 	full := s.mustFill(t)
 	s.start(t)
 	s.host.AwaitHops(t)
@@ -293,6 +294,7 @@ func TestTheFilesFollowWhenTheyCanBeWrittenAgain(t *testing.T) {
 		}
 	}
 	lab.Eventually(t, "environment.md", says(environment, blueLive))
+	lab.Eventually(t, "targets.json", says(targets, `"role": "live"`))
 	files.fill(t)
 	before := mustRead(t, targets)
 	s.do(t, "flip", "world").mustBe(t, 0, "…", "")

@@ -63,7 +63,7 @@ func TestAGroupFlipsAsAWholeOrNotAtAll(t *testing.T) {
 	p := mustPair(t)
 	p.newcomer(t, "blue")
 	for _, verb := range []string{"flip", "release"} {
-		for _, when := range [][]string{nil, {"--at", time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}} {
+		for _, when := range [][]string{nil, {"--at", ahead(time.Hour)}} {
 			p.do(t, append([]string{verb, "world"}, when...)...).mustBe(t, 5, "", "…world: it flips together with its group: use ebbtide "+verb+" --group shard-1, or give --alone\n")
 		}
 	}
@@ -92,8 +92,7 @@ func TestAGroupFlipsAsAWholeOrNotAtAll(t *testing.T) {
 	p.do(t, "flip", "world", "--alone").mustBe(t, 0, "world: "+green2+" is live\n…", "")
 	p.do(t, "flip", "--group", "shard-1", "--to", "green").mustBe(t, 0, "login: "+green2+" is live\n…world: "+green2+" is live already, nothing to do\n", "")
 	p.newcomer(t, "green")
-	back := time.Now().Add(2 * time.Second).UTC().Format(time.RFC3339)
-	p.do(t, "flip", "--group", "shard-1", "--at", back).mustBe(t, 0, "group shard-1: flip login to generation 1, world to generation 1 at …", "")
+	p.do(t, "flip", "--group", "shard-1", "--at", ahead(shortly)).mustBe(t, 0, "group shard-1: flip login to generation 1, world to generation 1 at …", "")
 	p.mustTurnOut(t, 1, api.ScheduledDone, "2 services, ")
 	p.newcomer(t, "blue")
 	p.do(t, "rollback", "--group", "shard-1").mustBe(t, 0, "…", "")

@@ -15,7 +15,8 @@ import (
 func TestASickBackendKeepsItsPlayersAndGetsNoNewOnes(t *testing.T) {
 	t.Parallel()
 	s := mustSet(t, setting{backends: []string{"blue1", "blue2", "green1"}})
-	yaml := strings.Replace(s.yaml(), "    forwarding: dsr\n", "    forwarding: dsr\n    health: {tcp: 9999, every: 1s, rise: 1, fall: 1}\n", 1)
+	// One answer that is late would be enough to be sick, and where all are sick all are used.
+	yaml := strings.Replace(s.yaml(), "    forwarding: dsr\n", "    forwarding: dsr\n    health: {tcp: 9999, every: 1s, timeout: 5s, rise: 1, fall: 1}\n", 1)
 	s.configure(t, yaml)
 	doors := map[string]func(){}
 	open := func(b *lab.Backend) {

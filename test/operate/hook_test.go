@@ -33,15 +33,16 @@ func (s *stage) mustRelease(t *testing.T, text string) {
 func TestAHookThatHangsForksAndPrintsMegabytesStopsItsReleaseAndNobodyElse(t *testing.T) {
 	t.Parallel()
 	s := mustStage(t, setting{})
+	// Within its timeout it has to have started and printed all that.
 	mended, children := filepath.Join(s.lab.Dir, "mended"), filepath.Join(s.lab.Dir, "children")
 	script := fmt.Sprintf(`test -e %s && exit; trap "" TERM; for i in 1 2 3; do (setsid sh -c "echo \$\$ >>%s; exec sleep 1000" &) ; done; head -c 8000000 /dev/zero | tr "\\0" x; sleep 1000`,
 		mended, children)
-	s.mustRelease(t, fmt.Sprintf("{bake: 1s, hooks: {flip: [{exec: [/bin/sh, -c, %q], timeout: 1s, retries: 0}]}}", script))
+	s.mustRelease(t, fmt.Sprintf("{bake: 1s, hooks: {flip: [{exec: [/bin/sh, -c, %q], timeout: 5s, retries: 0}]}}", script))
 	player := s.login(t, "blue")
 	waiter := s.begin(t, "release", service, "--wait", "--force")
 	waiter.says(t, "world: release 1: flipping")
 	failed := s.mustBecome(t, "failed")
-	if !strings.Contains(failed.Why, "it took longer than its timeout of 1s") {
+	if !strings.Contains(failed.Why, "it took longer than its timeout of 5s") {
 		t.Errorf("it failed because: %s", failed.Why)
 	}
 	for _, pid := range numbersIn(t, children, 3) {

@@ -32,6 +32,9 @@ func (r *room) mustTell(t *testing.T, b *lab.Backend, free int64) {
 	t.Cleanup(func() { srv.Close() })
 }
 
+// asksBackends is how backends are asked: an answer that takes its time comes before the figure of the last one is void.
+const asksBackends = `{http: "http://{address}:9000/metrics", every: 3s, timeout: 5s}`
+
 // mustStageTelling has two blue backends, and this occupancy in the file.
 func mustStageTelling(t *testing.T, occupancy string) *stage {
 	t.Helper()
@@ -79,7 +82,7 @@ func (s *stage) newcomers(t *testing.T, n int) map[string]int {
 // them again when it says so. When all are full, all are used.
 func TestAFullBackendKeepsItsPlayersAndGetsNoNewOnes(t *testing.T) {
 	t.Parallel()
-	s := mustStageTelling(t, `{http: "http://{address}:9000/metrics", every: 200ms}`)
+	s := mustStageTelling(t, asksBackends)
 	first, second := s.lab.Backends[0], s.lab.Backends[1]
 	var rooms [2]room
 	rooms[0].mustTell(t, first, 5)
@@ -128,7 +131,7 @@ func TestAFullBackendKeepsItsPlayersAndGetsNoNewOnes(t *testing.T) {
 // Where the file says so somebody else tells it. A word that is not renewed counts for a while only.
 func TestSomebodyElseTellsThatABackendIsFull(t *testing.T) {
 	t.Parallel()
-	s := mustStageTelling(t, "{external: true, every: 1s}")
+	s := mustStageTelling(t, "{external: true, every: 2s}")
 	s.start(t)
 	s.host.AwaitHops(t)
 	first := s.lab.Backends[0]

@@ -116,7 +116,7 @@ func (k *smoke) by() (list []string) {
 // mustProbe has a service with a web and an echo listener at each VIP, and a candidate of two backends.
 func mustProbe(t *testing.T, vips ...netip.Addr) (s *stage, smokes map[string]*smoke) {
 	t.Helper()
-	s = mustStage(t, setting{backends: []string{"blue1", "green1", "green2"}, vips: vips, timeouts: quick})
+	s = mustStage(t, setting{backends: []string{"blue1", "green1", "green2"}, vips: vips})
 	var listeners string
 	smokes = map[string]*smoke{}
 	for _, vip := range vips {
@@ -135,8 +135,8 @@ func mustProbe(t *testing.T, vips ...netip.Addr) (s *stage, smokes map[string]*s
 	return s, smokes
 }
 
+// By itself: a probe waits three seconds for its answer, and what is printed says how many answered.
 func TestVerifyAsksEachBackendOfTheCandidateOverTheRealVIPs(t *testing.T) {
-	t.Parallel()
 	s, smokes := mustProbe(t, lab.VIP4, lab.VIP6)
 	player := s.login(t, "blue")
 	s.do(t, "verify", service).mustBe(t, 0, "…probe…unknown…not asked: no probe net runs on this host; see ebbtide probenet --help\n", "")
@@ -201,9 +201,8 @@ func TestVerifyAsksEachBackendOfTheCandidateOverTheRealVIPs(t *testing.T) {
 	s.mustBeWhole(t)
 }
 
-// A release asks its candidate as verify does, and does not flip before all of it answers.
+// A release asks its candidate as verify does, and does not flip before all of it answers. By itself, as above.
 func TestAReleaseWaitsForItsCandidateToAnswer(t *testing.T) {
-	t.Parallel()
 	s, smokes := mustProbe(t, lab.VIP4)
 	s.probeNet(t, "--address", probe4, "--interface", s.lab.LANInterface())
 	bad := smokes["green2"]

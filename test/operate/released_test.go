@@ -21,9 +21,6 @@ import (
 	"github.com/ebbtide/ebbtide/test/lab"
 )
 
-// quick are timeouts that end what has left in two seconds.
-const quick = "{tcp: 1h, tcp_half_open: 5s, tcp_closing: 1s, udp: 2s, udp_new: 1s, reuse_after: 5s}"
-
 // releases gives the service a strategy, and hooks that leave what they are told in files of their transitions' names.
 func (s *stage) releases(t *testing.T, strategy, text string, transitions ...string) {
 	t.Helper()
@@ -97,8 +94,9 @@ func (s *stage) mustStay(t *testing.T) *game.Session {
 
 func TestASessionReleaseEndsWithTheLastOfTheOldSessions(t *testing.T) {
 	t.Parallel()
-	s := mustStage(t, setting{timeouts: quick})
-	s.releases(t, "session", "bake: 1s, deadline: 7s, notice: {at: [1 session]}", "flip", "notice", "migrate", "retire", "promote")
+	s := mustStage(t, setting{})
+	// Who leaves in the bake, or soon after, is gone long before the deadline: his UDP session has to be silent, and a sweep to see it.
+	s.releases(t, "session", "bake: 5s, deadline: 30s, notice: {at: [1 session]}", "flip", "notice", "migrate", "retire", "promote")
 	player, stay := s.login(t, "blue"), s.mustStay(t)
 	s.swept(t)
 	s.do(t, "verify", service).mustBe(t, 0, "world: from "+blue1+" to generation 2 (green, version 2.0)\n…candidate…ok…rollback…ok…capacity…ok…table ipv4…ok…", "")
@@ -202,7 +200,8 @@ func TestAReleaseWhosePlayersAreResetIsRolledBack(t *testing.T) {
 		s.mustStay(t).Reset()
 	}
 	waiter.end(t).mustBe(t, 4, "…world: release 1: rolled-back: …\n", "ebbtide: release world: release 1 is rolled-back: …\n")
-	s.do(t, "gates", service).mustBe(t, 0, "world: release 1\n…resets…fail, final…30 resets, 30 sessions begun (100%)…exact Poisson, alpha 0.002\n", "")
+	// How many of them the gate had seen by then is chance.
+	s.do(t, "gates", service).mustBe(t, 0, "world: release 1\n…resets…fail, final… resets, … sessions begun (…%)…exact Poisson, alpha 0.002\n", "")
 	player.Exchange(1)
 	s.login(t, "blue")
 	s.mustBeWhole(t)
@@ -210,7 +209,7 @@ func TestAReleaseWhosePlayersAreResetIsRolledBack(t *testing.T) {
 
 func TestAnInPlaceReleaseTellsNewcomersAndEndsNobody(t *testing.T) {
 	t.Parallel()
-	s := mustStage(t, setting{timeouts: quick})
+	s := mustStage(t, setting{})
 	s.releases(t, "in-place", "busy: reset", "update")
 	player := s.login(t, "blue")
 	waiter := s.begin(t, "release", service, "--wait")
@@ -233,7 +232,7 @@ func TestAnInPlaceReleaseTellsNewcomersAndEndsNobody(t *testing.T) {
 
 func TestARollingReleaseWaitsForThePlayersOfEachBackend(t *testing.T) {
 	t.Parallel()
-	s := mustStage(t, setting{timeouts: quick, backends: []string{"blue1", "blue2", "green1"}})
+	s := mustStage(t, setting{backends: []string{"blue1", "blue2", "green1"}})
 	s.releases(t, "rolling", "batch: 1", "update")
 	var players []*game.Player
 	for range 6 {
@@ -304,7 +303,7 @@ func (s *stage) mustLogin(t *testing.T, backend string) *game.Player {
 // gate passes the release goes on.
 func TestAGateThatFailsInARollingReleaseLetsTheBatchRest(t *testing.T) {
 	t.Parallel()
-	s := mustStage(t, setting{timeouts: quick, backends: []string{"blue1", "blue2", "green1"}})
+	s := mustStage(t, setting{backends: []string{"blue1", "blue2", "green1"}})
 	j, url := s.judge(t)
 	s.releases(t, "rolling", fmt.Sprintf("batch: 1, gates: [{name: errors, webhook: {url: %q}}]", url), "update")
 	s.do(t, "release", service).mustBe(t, 0, "…", "")
@@ -343,7 +342,7 @@ func TestAGateThatFailsInARollingReleaseLetsTheBatchRest(t *testing.T) {
 // A gate that fails before an in-place release opens: what the rollback's hook does is done before anybody comes in.
 func TestAGateThatFailsInAnInPlaceReleasePutsItBackBeforeItOpens(t *testing.T) {
 	t.Parallel()
-	s := mustStage(t, setting{timeouts: quick})
+	s := mustStage(t, setting{})
 	j, url := s.judge(t)
 	s.releases(t, "in-place", fmt.Sprintf("busy: reset, gates: [{name: smoke, webhook: {url: %q}, on_fail: rollback}]", url), "update", "rollback")
 	waiter := s.begin(t, "release", service, "--wait")
@@ -363,8 +362,9 @@ func TestAGateThatFailsInAnInPlaceReleasePutsItBackBeforeItOpens(t *testing.T) {
 // An update that hangs is ended by SIGTERM when its release is aborted, what it had started too, and the journal says why.
 func TestAnAbortStopsTheUpdateThatRuns(t *testing.T) {
 	t.Parallel()
-	s := mustStage(t, setting{timeouts: quick})
-	script := fmt.Sprintf(`trap 'echo ended by TERM; kill $!; exit 1' TERM; echo begun > %s; sleep 1000 & wait`, s.hookFile("begun"))
+	s := mustStage(t, setting{})
+	// Each process of it is told, in whatever order: the shell may see the end of what it waits for first.
+	script := fmt.Sprintf(`trap 'echo ended by TERM; exit 1' TERM; echo begun > %s; while :; do sleep 1000 & wait; done`, s.hookFile("begun"))
 	yaml := strings.Replace(s.yaml(), "    pools:", fmt.Sprintf("    strategy: in-place\n    release: {hooks: {update: [{exec: [/bin/sh, -c, %q], timeout: 1h}]}}\n    pools:", script), 1)
 	s.configure(t, yaml)
 	s.do(t, "reload").mustBe(t, 0, "…", "")

@@ -14,7 +14,7 @@ import (
 // environment.md and in Prometheus' targets, and has a report with its sessions when it is drained.
 func TestAFlipIsToldToEverybody(t *testing.T) {
 	t.Parallel()
-	s := mustSet(t, setting{timeouts: quick})
+	s := mustSet(t, setting{})
 	daemon := s.mustRun(t)
 	s.login(t, "blue")
 	follower := s.begin(t, "events", "--follow", "--service", "world", "--after", "0")

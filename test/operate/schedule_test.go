@@ -16,6 +16,14 @@ import (
 // machine with other work.
 const soon = 15 * time.Second
 
+// shortly is when something is scheduled that a test waits for: the command has to come to the daemon before.
+const shortly = 5 * time.Second
+
+// ahead writes a time that long from now, or a part of a second later: it has whole seconds.
+func ahead(in time.Duration) string {
+	return time.Now().Add(in + time.Second - 1).UTC().Format(time.RFC3339)
+}
+
 // at schedules a flip that long from now.
 func (s *stage) at(t *testing.T, in time.Duration, flags ...string) api.Scheduled {
 	t.Helper()
@@ -24,8 +32,7 @@ func (s *stage) at(t *testing.T, in time.Duration, flags ...string) api.Schedule
 
 func (s *stage) schedule(t *testing.T, verb string, in time.Duration, flags ...string) api.Scheduled {
 	t.Helper()
-	when := time.Now().Add(in).UTC().Format(time.RFC3339)
-	out := s.do(t, append([]string{verb, "world", "--at", when, "-o", "json"}, flags...)...)
+	out := s.do(t, append([]string{verb, "world", "--at", ahead(in), "-o", "json"}, flags...)...)
 	out.mustBe(t, 0, "…", "")
 	var res api.Scheduled
 	if err := json.Unmarshal([]byte(out.stdout), &res); err != nil {
@@ -61,7 +68,7 @@ func TestAScheduledFlipIsDoneAtItsTimeAsIfItWasTypedThen(t *testing.T) {
 	t.Parallel()
 	s := mustStage(t, setting{})
 	s.login(t, "blue")
-	s.mustTurnOut(t, s.at(t, 2*time.Second, "--reason", "version 2.0").Number, api.ScheduledDone, "0 new sessions")
+	s.mustTurnOut(t, s.at(t, shortly, "--reason", "version 2.0").Number, api.ScheduledDone, "0 new sessions")
 	s.login(t, "green")
 	for _, what := range []string{"scheduled", "flip"} {
 		if e := s.mustEnd(t, what, journal.Done); e.Actor.User != "root" || e.Actor.Daemon || e.Reason != "version 2.0" {
@@ -119,7 +126,7 @@ func TestWhatIsScheduledSurvivesARestartAndIsMissedAfterItsGrace(t *testing.T) {
 // A release that is scheduled begins at its time, of the generation that was meant, as if it was typed then.
 func TestAScheduledReleaseBeginsAtItsTime(t *testing.T) {
 	t.Parallel()
-	s := mustStage(t, setting{timeouts: quick})
+	s := mustStage(t, setting{})
 	s.releases(t, "session", "bake: 1s")
 	s.login(t, "blue")
 	far := s.schedule(t, "release", time.Hour)

@@ -94,8 +94,8 @@ func (w *walk) flips(t *testing.T) {
 }
 
 func (w *walk) timesOut(t *testing.T) {
-	w.do(t, "drain", "world", "--wait", "--timeout", "1s").mustBe(t, 3,
-		"world: "+blue1+": 2 left, …\n", "ebbtide: drain world: not drained after 1s; the drain goes on\nWait on with …\n")
+	w.do(t, "drain", "world", "--wait", "--timeout", "5s").mustBe(t, 3,
+		"world: "+blue1+": 2 left, …\n", "ebbtide: drain world: not drained after 5s; the drain goes on\nWait on with …\n")
 	if g := w.generation(t, 1); g.State != api.StateDraining || g.NewSinceFlip != 0 {
 		t.Errorf("blue is %s with %d new sessions since the flip, want draining with 0", g.State, g.NewSinceFlip)
 	}
