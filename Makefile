@@ -181,11 +181,13 @@ vagrant-tools:
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(VAGRANT_TOOLS) >/dev/null; } || { \
 	  echo "needs root to install, or: apt-get install $(VAGRANT_TOOLS)"; exit 1; }
 
+# Only what is missing is installed: who has node from elsewhere can't have Debian's npm beside it.
 .PHONY: web-tools
 web-tools:
-	@{ command -v node && command -v npm && command -v chromium; } >/dev/null || { \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nodejs npm chromium >/dev/null; } || { \
-	  echo "needs root to install, or: apt-get install nodejs npm chromium"; exit 1; }
+	@missing=; command -v node >/dev/null || missing=nodejs; for t in npm chromium; do command -v $$t >/dev/null || missing="$$missing $$t"; done; \
+	test -z "$$missing" || { \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; } || { \
+	  echo "needs root to install, or: apt-get install$$missing"; exit 1; }
 
 .PHONY: clean
 clean: ## remove what was built
