@@ -23,7 +23,7 @@ const (
 	clientPorts        = 30000 // below those that the kernel chooses from
 	clientAddresses    = 6
 	// mostHere bounds how many stay, and with them the open files of this process.
-	mostHere = 2500
+	mostHere = 1500
 	// fewest are as many as a slow machine lets in within seconds.
 	fewest = newcomersPerSecond / 4
 )
