@@ -138,10 +138,10 @@ func (c *Controller) background(name string, do func(context.Context) error, end
 	c.releases.running[name] = cancel
 	c.releases.works.Go(func() {
 		err := do(ctx)
-		stopped := ctx.Err() != nil
-		cancel(nil)
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		stopped := ctx.Err() != nil // that may have been while it waited for the lock
+		cancel(nil)
 		delete(c.releases.running, name)
 		if !stopped { // whoever stopped it knows; after the daemon's end the next one begins again
 			ended(err)
@@ -192,7 +192,11 @@ func (c *Controller) endingHook(r release.Record) string {
 	return ""
 }
 
-func evictionName(r release.Record) string { return fmt.Sprintf("evict %s %d", r.Service, r.Number) }
+// evictionsOf is what the names of a release's evictions begin with. Each is of a state: in the next one it is not due, or
+// another one is.
+func evictionsOf(r release.Record) string { return fmt.Sprintf("evict %s %d ", r.Service, r.Number) }
+
+func evictionName(r release.Record) string { return evictionsOf(r) + string(r.State) }
 
 // beginMoving begins to move sessions, unless it does. It ends with the state that it is due in.
 func (c *Controller) beginMoving(r release.Record, a release.Act) {
@@ -219,7 +223,9 @@ func (c *Controller) beginMoving(r release.Record, a release.Act) {
 
 // stopEvicting ends what is no longer due in a record's state.
 func (c *Controller) stopEvicting(r release.Record) {
-	if cancel := c.releases.running[evictionName(r)]; cancel != nil && r.State != release.Migrating && r.State != release.RollingBack {
-		cancel(nil)
+	for name, stop := range c.releases.running {
+		if strings.HasPrefix(name, evictionsOf(r)) && name != evictionName(r) {
+			stop(nil)
+		}
 	}
 }
