@@ -74,11 +74,11 @@ func (c *Controller) beginEviction(ctx context.Context, req api.EvictRequest) (*
 		err = c.unlocked(ctx, req.Act, req.Service)
 	}
 	tables, im := c.plane.Tables, c.image
-	c.mu.Unlock()
-	if err != nil {
-		return nil, err
+	var n kernel.Counters
+	if err == nil {
+		n, err = tables.Counters(e.at) // with the lock: an upgrade closes the tables that it replaces
 	}
-	n, err := tables.Counters(e.at)
+	c.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,9 @@ func (c *Controller) evictBatch(ctx context.Context, e *eviction, over *bool) (a
 	if err != nil || gone {
 		return p, err
 	}
+	c.mu.Lock()
 	n, err := c.plane.Tables.Counters(e.at)
+	c.mu.Unlock()
 	if err != nil {
 		return p, err
 	}

@@ -26,13 +26,16 @@ func (c *Controller) Flows(ctx context.Context, filter api.FlowFilter, yield fun
 	return view.walk(ctx, tables, c.pieces(tables), yield)
 }
 
+// errTablesReplaced is why a walk through the flow tables ended too early.
+var errTablesReplaced = api.Errorf(api.Unavailable, "the flow tables were replaced meanwhile: ask again")
+
 // pieces lets sweeps and upgrades in between two pieces. An upgrade may have replaced the tables by then.
 func (c *Controller) pieces(tables *kernel.Tables) func(read func(now uint32)) error {
 	return func(read func(now uint32)) error {
 		c.sweeping.Lock()
 		defer c.sweeping.Unlock()
 		if c.plane.Tables != tables {
-			return api.Errorf(api.Unavailable, "the flow tables were replaced meanwhile: ask again")
+			return errTablesReplaced
 		}
 		now, err := c.plane.Now()
 		if err != nil {

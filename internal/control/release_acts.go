@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -158,8 +159,7 @@ func (c *Controller) beginHook(r release.Record, h release.Hook) {
 		}
 		return c.releaseHook(ctx, r, h)
 	}, func(err error) {
-		if disk.Is(err) { // it was not run
-			c.inTrouble(r.Service, err)
+		if c.dueAgain(r, err) {
 			return
 		}
 		in := release.Input{Event: release.HookDone, Key: h.Key}
@@ -168,6 +168,16 @@ func (c *Controller) beginHook(r release.Record, h release.Hook) {
 		}
 		c.tellRelease(r.Service, r.Number, in)
 	})
+}
+
+// dueAgain says whether what a release began has ended without its fault, and is begun again: what could not be written down
+// was not done, and who was not found since the tables were replaced is looked for in the new ones.
+func (c *Controller) dueAgain(r release.Record, err error) bool {
+	if disk.Is(err) {
+		c.inTrouble(r.Service, err)
+		return true
+	}
+	return errors.Is(err, errTablesReplaced)
 }
 
 // stopHooks stops those that a release no longer waits for: an update under a release that is taken back is no use, and may
@@ -209,16 +219,17 @@ func (c *Controller) beginMoving(r release.Record, a release.Act) {
 	}
 	c.background(evictionName(r), func(ctx context.Context) error {
 		return c.Evict(ctx, req, func(api.EvictProgress) error { return nil })
-	}, func(err error) {
-		switch {
-		case disk.Is(err):
-			c.inTrouble(r.Service, err)
-		case err == nil:
-			c.outOfTrouble(r.Service)
-		default:
-			c.tellRelease(r.Service, r.Number, release.Input{Event: release.ActFailed, Why: "move sessions: " + err.Error()})
-		}
-	})
+	}, func(err error) { c.movingEnded(r, err) })
+}
+
+func (c *Controller) movingEnded(r release.Record, err error) {
+	switch {
+	case c.dueAgain(r, err):
+	case err == nil:
+		c.outOfTrouble(r.Service)
+	default:
+		c.tellRelease(r.Service, r.Number, release.Input{Event: release.ActFailed, Why: "move sessions: " + err.Error()})
+	}
 }
 
 // stopEvicting ends what is no longer due in a record's state.
