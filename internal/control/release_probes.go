@@ -3,16 +3,20 @@ package control
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
+	"github.com/ebbtide/ebbtide/internal/config"
 	"github.com/ebbtide/ebbtide/internal/release"
 )
 
 // candidateProbe is what the probes of a release have found, of the time since which its checks are made.
 type candidateProbe struct {
 	since  time.Time
-	asked  time.Time // when the newest answers were there; zero: they are not yet
+	probes []config.Probe
+	of     map[string]bool // backends that took new sessions when they were asked
+	asked  time.Time       // when the answers were there
 	checks []release.Check
 }
 
@@ -32,25 +36,49 @@ func (c *Controller) askCandidate(r release.Record) {
 	if !c.probes(r) || slices.ContainsFunc(r.Pending, func(h release.Hook) bool { return !h.Told }) {
 		return
 	}
-	name := probesName(r)
-	p := c.releases.probed[name]
-	if p == nil || !p.since.Equal(r.Since) {
-		p = &candidateProbe{since: r.Since}
-		if c.releases.probed == nil {
-			c.releases.probed = map[string]*candidateProbe{}
-		}
-		c.releases.probed[name] = p
-	}
-	if !p.asked.IsZero() {
+	if p := c.newestAnswer(r); p != nil {
 		if _, ok := shownChecks(p.checks); ok || c.releaseNow().Sub(p.asked) < probesAgain {
 			return
 		}
 	}
-	var found []release.Check
-	c.background(name, func(ctx context.Context) error {
-		found = c.probeChecks(ctx, r.Service, r.To.Number)
+	p := &candidateProbe{since: r.Since, probes: c.probesOf(r.Service), of: c.takers(r)}
+	c.background(probesName(r), func(ctx context.Context) error {
+		p.checks = c.probeChecks(ctx, r.Service, r.To.Number)
 		return nil
-	}, func(error) { p.checks, p.asked = found, c.releaseNow() })
+	}, func(error) {
+		if c.releases.probed == nil {
+			c.releases.probed = map[string]*candidateProbe{}
+		}
+		p.asked = c.releaseNow()
+		c.releases.probed[probesName(r)] = p
+	})
+}
+
+// newestAnswer is the newest word of a release's candidate, as long as it holds; nil: there is none. A release may wait for long
+// when its probes have passed, and a reload give the candidate backends that nobody has asked, or ask otherwise.
+func (c *Controller) newestAnswer(r release.Record) *candidateProbe {
+	p := c.releases.probed[probesName(r)]
+	if p == nil || !p.since.Equal(r.Since) || !reflect.DeepEqual(p.probes, c.probesOf(r.Service)) {
+		return nil
+	}
+	for is := range c.takers(r) {
+		if !p.of[is] {
+			return nil
+		}
+	}
+	return p
+}
+
+// takers are the backends of a release's candidate that take new sessions, as they are now: an id may become another's.
+func (c *Controller) takers(r release.Record) map[string]bool {
+	out := map[string]bool{}
+	service, _ := c.image.ServiceNamed(r.Service)
+	for _, id := range c.inPool(c.generationNumbered(service, r.To.Number)) {
+		if b := c.image.Backends[id]; c.takesNew(id) {
+			out[fmt.Sprint(id, b.Addrs, b.Port)] = true
+		}
+	}
+	return out
 }
 
 // stopAsking ends the probes of a release that makes no checks any more.
@@ -69,7 +97,7 @@ func (c *Controller) probed(r release.Record) []release.Check {
 	if !c.probes(r) {
 		return nil
 	}
-	if p := c.releases.probed[probesName(r)]; p != nil && p.since.Equal(r.Since) && !p.asked.IsZero() {
+	if p := c.newestAnswer(r); p != nil {
 		return p.checks
 	}
 	return []release.Check{{Name: "probe", Detail: "the candidate is being asked"}}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ebbtide/ebbtide/internal/api"
+	"github.com/ebbtide/ebbtide/internal/config"
 	"github.com/ebbtide/ebbtide/internal/journal"
 	"github.com/ebbtide/ebbtide/internal/probe"
 	"github.com/ebbtide/ebbtide/internal/release"
@@ -64,4 +65,62 @@ func TestAReleaseAsksItsCandidate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// askedNet is a probe net that is not there, and can be heard to be asked.
+type askedNet struct {
+	Prober
+	asked  chan struct{} // each time
+	answer chan struct{}
+}
+
+func (n askedNet) Info(context.Context) (probe.Info, error) {
+	n.asked <- struct{}{}
+	<-n.answer
+	return probe.Info{}, probe.ErrAbsent
+}
+
+// What a candidate's backends answered says nothing of those that it got while its release waited.
+func TestAReleaseAsksTheBackendsThatItsCandidateGotMeanwhile(t *testing.T) {
+	const text = "bake: 1h, probes: [{tcp: 7777}], hooks: {verify: [{exec: [/x]}]}"
+	a := startReleases(t, "session", text)
+	net := askedNet{asked: make(chan struct{}, 2), answer: make(chan struct{}, 2)}
+	hook := make(chan struct{})
+	a.Controller.mu.Lock()
+	resolve(t, a.Controller)
+	a.probing.net = net
+	a.releases.hook = func(context.Context, release.Record, release.Hook) error { <-hook; return nil }
+	a.Controller.mu.Unlock()
+	t.Cleanup(func() { close(net.answer) })
+	_, err := a.Release(t.Context(), api.ReleaseRequest{Service: "s0", Do: api.ReleaseStart})
+	must(t, err)
+	_, err = a.Lock(t.Context(), api.LockRequest{Service: "s0", ForSeconds: 3600, Act: api.Act{Reason: "a tournament"}})
+	must(t, err)
+	close(hook)
+	<-net.asked
+	net.answer <- struct{}{}
+	a.mustBe(func(r api.Release) bool {
+		a.Controller.mu.Lock()
+		defer a.Controller.mu.Unlock()
+		return r.State == string(release.Verifying) && strings.HasPrefix(r.Waits, "locked by") && len(a.releases.probed) == 1
+	}, "asked, and locked")
+
+	more := strings.Replace(manyServices(2, 2), "          - {address: 10.64.0.2}\n", "          - {address: 10.64.0.2}\n          - {address: 10.64.0.3}\n", 1)
+	cfg, err := config.Parse("more.yaml", []byte(more))
+	must(t, err)
+	a.Controller.mu.Lock()
+	want, _, err := a.build(cfg)
+	must(t, err)
+	must(t, a.write(want))
+	resolve(t, a.Controller)
+	a.changed()
+	a.Controller.mu.Unlock()
+	err = a.Unlock(t.Context(), api.UnlockRequest{Service: "s0"})
+	must(t, err)
+	r := a.mustBe(func(r api.Release) bool { return len(net.asked) > 0 || r.State != string(release.Verifying) }, "asked again")
+	if r.State != string(release.Verifying) || r.Waits != "probe: the candidate is being asked" {
+		t.Fatalf("with a backend that was not asked it is %+v", r)
+	}
+	net.answer <- struct{}{}
+	a.mustCome(release.Baking, 0)
 }
