@@ -66,6 +66,16 @@ type Config struct {
 // Load reads and checks the file at path. Mistakes in the file are returned
 // as [Errors]; a file that can't be read is returned as the error of os.
 func Load(path string) (*Config, error) {
+	data, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+// Read gives what is in the configuration file at path, for who has more than one question to the same text. Of one that is
+// too large it gives as much as shows that.
+func Read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
@@ -75,7 +85,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	return Parse(path, data)
+	return data, nil
 }
 
 // Parse checks data as the configuration file called name, which is used in

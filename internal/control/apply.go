@@ -25,6 +25,10 @@ func (c *Controller) Plan(_ context.Context, req api.PlanRequest) (api.Plan, err
 	if err != nil {
 		return api.Plan{}, err
 	}
+	return c.planOf(cfg)
+}
+
+func (c *Controller) planOf(cfg *config.Config) (api.Plan, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	want, notes, err := c.build(cfg)

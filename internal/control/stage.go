@@ -2,10 +2,7 @@ package control
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/ebbtide/ebbtide/internal/api"
@@ -17,24 +14,11 @@ import (
 
 // load reads the daemon's file, with the pools that were staged beside it and still stand.
 func (c *Controller) load() (*config.Config, error) {
-	staged := c.staged()
-	if len(staged) == 0 {
-		return config.Load(c.opt.ConfigFile)
-	}
-	return c.loadWith(staged)
-}
-
-func (c *Controller) loadWith(staged []config.Staged) (*config.Config, error) {
-	f, err := os.Open(c.opt.ConfigFile)
+	data, err := config.Read(c.opt.ConfigFile)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	return config.WithStaged(c.opt.ConfigFile, data, staged)
+	return config.WithStaged(c.opt.ConfigFile, data, c.staged())
 }
 
 // staged are the pools of the state file.
@@ -68,19 +52,18 @@ func keepStaged(next state.State, cfg *config.Config) {
 func (c *Controller) Stage(ctx context.Context, req api.StageRequest) (api.Staged, error) {
 	c.reloading.Lock()
 	defer c.reloading.Unlock()
-	was, err := c.Plan(ctx, api.PlanRequest{})
+	data, err := config.Read(c.opt.ConfigFile) // once: what somebody saves from now on is not applied
 	if err != nil {
 		return api.Staged{}, err
 	}
-	if n := len(was.Changes); n > 0 {
-		return api.Staged{}, api.Errorf(api.Refused, "service %s: the configuration file has %d changes that are not applied, such as: %s; reload first",
-			req.Service, n, was.Changes[0].What)
+	if err := c.isApplied(req.Service, data); err != nil {
+		return api.Staged{}, err
 	}
-	staged, err := c.withPool(req)
+	staged, err := c.withPool(req, data)
 	if err != nil {
 		return api.Staged{}, err
 	}
-	cfg, err := c.loadWith(staged)
+	cfg, err := config.WithStaged(c.opt.ConfigFile, data, staged)
 	if err != nil {
 		return api.Staged{}, refusal(err)
 	}
@@ -99,9 +82,29 @@ func (c *Controller) Stage(ctx context.Context, req api.StageRequest) (api.Stage
 	return out, nil
 }
 
+// isApplied refuses a file with changes that were not applied.
+func (c *Controller) isApplied(service string, data []byte) error {
+	cfg, err := config.WithStaged(c.opt.ConfigFile, data, c.staged())
+	if err == nil {
+		err = c.checkRemote(cfg)
+	}
+	if err != nil {
+		return refusal(err)
+	}
+	was, err := c.planOf(cfg)
+	if err != nil {
+		return err
+	}
+	if n := len(was.Changes); n > 0 {
+		return api.Errorf(api.Refused, "service %s: the configuration file has %d changes that are not applied, such as: %s; reload first",
+			service, n, was.Changes[0].What)
+	}
+	return nil
+}
+
 // withPool are the staged pools with the one that is asked for, on the colour that is idle.
-func (c *Controller) withPool(req api.StageRequest) ([]config.Staged, error) {
-	plain, err := config.Load(c.opt.ConfigFile)
+func (c *Controller) withPool(req api.StageRequest, data []byte) ([]config.Staged, error) {
+	plain, err := config.Parse(c.opt.ConfigFile, data)
 	if err != nil {
 		return nil, refusal(err)
 	}
