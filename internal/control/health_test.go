@@ -307,3 +307,20 @@ func TestARestThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 		c.healthChanged(c.targetOf(id), nil)
 	}
 }
+
+// Who is closed waits for its barrier, too: until that has come, a count says nothing of who is left.
+func TestAClosedServiceWhoseBarrierFailedGetsItFromASweep(t *testing.T) {
+	c := newAsking(t, "tcp: 9999")
+	must(t, c.save(c.image))
+	must(t, c.sweep())
+	was, want := c.rests.since[1], c.image.Services[1]
+	want.Steer.Busy = true
+	c.failing("rest: barrier")
+	if err := c.storeClosed(1, want); err == nil || c.rests.since[1] != was {
+		t.Fatalf("the barrier did not fail: %v", err)
+	}
+	must(t, c.sweep())
+	if c.rests.since[1] != c.begun {
+		t.Errorf("sweeps count from %d on, want %d", c.rests.since[1], c.begun)
+	}
+}

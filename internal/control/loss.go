@@ -11,8 +11,12 @@ import (
 	"github.com/ebbtide/ebbtide/loader/nexthop"
 )
 
-// lossPause lies between two looks: thousands of next hops may change at once.
-const lossPause = 100 * time.Millisecond
+const (
+	// lossPause lies between two looks: thousands of next hops may change at once.
+	lossPause = 100 * time.Millisecond
+	// lossAgain lies between a look that failed and the one that it asks for.
+	lossAgain = 5 * time.Second
+)
 
 // looks are services whose backends are to be looked at, since a next hop of theirs has changed, or who takes sessions.
 type looks struct {
@@ -51,15 +55,17 @@ func (c *Controller) lossLoop(ctx context.Context) error {
 			return ctx.Err()
 		case <-c.looks.some:
 		}
+		pause := lossPause
 		c.mu.Lock()
 		if err := c.losses(); err != nil {
 			c.log.Error("move the sessions of a lost backend", "err", err)
+			pause = lossAgain
 		}
 		c.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(lossPause):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -190,7 +190,7 @@ func (c *Controller) rollbackCheck(service uint16, r release.Record) release.Che
 func shownChecks(checks []release.Check) (out []api.Check, ok bool) {
 	ok = true
 	for _, k := range checks {
-		out = append(out, api.Check(k))
+		out = append(out, api.Check{Name: k.Name, OK: k.OK, Detail: k.Detail, Unknown: k.Unknown})
 		ok = ok && k.OK
 	}
 	return out, ok

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -15,7 +16,7 @@ import (
 type candidateProbe struct {
 	since  time.Time
 	probes []config.Probe
-	of     map[string]bool // backends that took new sessions when they were asked
+	of     map[string]bool // backends that took new sessions when they were asked, and when they had answered
 	asked  time.Time       // when the answers were there
 	checks []release.Check
 }
@@ -36,22 +37,38 @@ func (c *Controller) askCandidate(r release.Record) {
 	if !c.probes(r) || slices.ContainsFunc(r.Pending, func(h release.Hook) bool { return !h.Told }) {
 		return
 	}
-	if p := c.newestAnswer(r); p != nil {
-		if _, ok := shownChecks(p.checks); ok || c.releaseNow().Sub(p.asked) < probesAgain {
-			return
-		}
+	if p := c.newestAnswer(r); p != nil && (p.passed() || c.releaseNow().Sub(p.asked) < probesAgain) {
+		return
 	}
 	p := &candidateProbe{since: r.Since, probes: c.probesOf(r.Service), of: c.takers(r)}
 	c.background(probesName(r), func(ctx context.Context) error {
 		p.checks = c.probeChecks(ctx, r.Service, r.To.Number)
 		return nil
-	}, func(error) {
-		if c.releases.probed == nil {
-			c.releases.probed = map[string]*candidateProbe{}
-		}
-		p.asked = c.releaseNow()
-		c.releases.probed[probesName(r)] = p
-	})
+	}, func(error) { c.keepAnswer(r, p) })
+}
+
+// keepAnswer keeps what a candidate answered. Who has rested meanwhile may not have been asked. Those who answered before need not answer again
+// when others come and go.
+func (c *Controller) keepAnswer(r release.Record, p *candidateProbe) {
+	now := c.takers(r)
+	maps.DeleteFunc(p.of, func(is string, _ bool) bool { return !now[is] })
+	if was := c.releases.probed[probesName(r)]; was.passed() && p.passed() && was.since.Equal(p.since) && reflect.DeepEqual(was.probes, p.probes) {
+		maps.Copy(p.of, was.of)
+	}
+	if c.releases.probed == nil {
+		c.releases.probed = map[string]*candidateProbe{}
+	}
+	p.asked = c.releaseNow()
+	c.releases.probed[probesName(r)] = p
+}
+
+// passed says whether there is an answer, and it is a good one.
+func (p *candidateProbe) passed() bool {
+	if p == nil {
+		return false
+	}
+	_, ok := shownChecks(p.checks)
+	return ok
 }
 
 // newestAnswer is the newest word of a release's candidate, as long as it holds; nil: there is none. A release may wait for long
@@ -100,5 +117,5 @@ func (c *Controller) probed(r release.Record) []release.Check {
 	if p := c.newestAnswer(r); p != nil {
 		return p.checks
 	}
-	return []release.Check{{Name: "probe", Detail: "the candidate is being asked"}}
+	return []release.Check{{Name: "probe", Detail: "the candidate is being asked", Asking: true}}
 }

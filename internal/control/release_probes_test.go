@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +107,7 @@ func TestAReleaseAsksTheBackendsThatItsCandidateGotMeanwhile(t *testing.T) {
 		return r.State == string(release.Verifying) && strings.HasPrefix(r.Waits, "locked by") && len(a.releases.probed) == 1
 	}, "asked, and locked")
 
+	a.later(time.Minute) // longer than checks may fail
 	more := strings.Replace(manyServices(2, 2), "          - {address: 10.64.0.2}\n", "          - {address: 10.64.0.2}\n          - {address: 10.64.0.3}\n", 1)
 	cfg, err := config.Parse("more.yaml", []byte(more))
 	must(t, err)
@@ -123,4 +126,27 @@ func TestAReleaseAsksTheBackendsThatItsCandidateGotMeanwhile(t *testing.T) {
 	}
 	net.answer <- struct{}{}
 	a.mustCome(release.Baking, 0)
+}
+
+// Who rests while the others are asked has not answered. Who answered need not do so again when others come and go.
+func TestAnAnswerIsOfThoseWhoGaveIt(t *testing.T) {
+	c := newUnattached(t, manyServices(2, 2))
+	r := release.Record{Service: "s1", Number: 7, To: release.Generation{Number: 2}}
+	good := []release.Check{{Name: "probe", OK: true}}
+	here := slices.Sorted(maps.Keys(c.takers(r)))
+	if len(here) != 2 {
+		t.Fatalf("%q take new sessions, want 2 backends", here)
+	}
+	c.keepAnswer(r, &candidateProbe{checks: good, of: map[string]bool{here[0]: true, "rests by now": true}})
+	if c.newestAnswer(r) != nil {
+		t.Error("it holds for a backend that was not asked")
+	}
+	c.keepAnswer(r, &candidateProbe{checks: good, of: map[string]bool{here[1]: true}})
+	if p := c.newestAnswer(r); p == nil || p.of["rests by now"] {
+		t.Errorf("of one that rested, and both of those here: %+v", p)
+	}
+	c.keepAnswer(r, &candidateProbe{checks: []release.Check{{Name: "probe"}}, of: map[string]bool{here[1]: true}})
+	if c.newestAnswer(r) != nil {
+		t.Error("an answer that was none leaves what was good before it")
+	}
 }

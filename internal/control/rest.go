@@ -15,7 +15,7 @@ type rests struct {
 	full map[uint16]string // what it said of how many it takes
 
 	since map[uint16]uint64 // by service: number of the newest sweep that had begun when whoever rests had changed last
-	owed  map[uint16]bool   // services whose tables could not be brought to who rests: the sweeps do it
+	owed  map[uint16]bool   // services whose tables could not be brought to who rests, or whose barrier did not come: the sweeps do it
 }
 
 // ofATurn is why a release rests a backend.
@@ -41,11 +41,7 @@ func (c *Controller) rest(service uint16) error {
 		return err
 	}
 	c.looks.at(service) // a lost backend's sessions may have somebody to move to now
-	if err := c.restedNow(service); err != nil {
-		return err
-	}
-	delete(c.rests.owed, service)
-	return nil
+	return c.restedNow(service)
 }
 
 func (r *rests) owe(service uint16) {
@@ -65,6 +61,7 @@ func (c *Controller) payRests() (err error) {
 
 // restedNow waits for the packets that had seen who took new sessions before: what a later sweep counts is all that is left.
 func (c *Controller) restedNow(service uint16) error {
+	c.rests.owe(service)
 	if _, err := c.barrier("rest: barrier"); err != nil {
 		return err
 	}
@@ -72,6 +69,7 @@ func (c *Controller) restedNow(service uint16) error {
 		c.rests.since = map[uint16]uint64{}
 	}
 	c.rests.since[service] = c.begun
+	delete(c.rests.owed, service)
 	c.changed()
 	c.sweepSoon()
 	return nil

@@ -31,10 +31,10 @@ func (p *process) end(grace time.Duration) (ended int, err error) {
 	return len(told), fmt.Errorf("SIGKILL has not ended all of its processes: %v", p.members())
 }
 
-// tell sends a signal to all that is of the program, and says whether nobody is left in time. It looks once more after the time,
-// for the first look and the signals may have taken all of it.
+// tell sends a signal to all that is of the program, and says whether nobody is left in time. It looks once more after the time:
+// a look may take long.
 func (p *process) tell(sig syscall.Signal, most time.Duration, told map[int]bool) bool {
-	until := time.Now().Add(most)
+	var until time.Time
 	for late := false; ; late = time.Now().After(until) {
 		left := p.members()
 		if len(left) == 0 || late {
@@ -45,6 +45,9 @@ func (p *process) tell(sig syscall.Signal, most time.Duration, told map[int]bool
 				p.signal(pid, sig)
 			}
 			told[pid] = true
+		}
+		if until.IsZero() { // the time is theirs: finding them took none of it
+			until = time.Now().Add(most)
 		}
 		time.Sleep(look)
 	}

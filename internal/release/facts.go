@@ -45,6 +45,8 @@ type Check struct {
 	Detail string `json:"detail"` // with figures
 	// Unknown: nobody could look. That is said, and is OK.
 	Unknown bool `json:"unknown,omitempty"`
+	// Asking: the answer is not there yet. It is waited for, and has not failed.
+	Asking bool `json:"-"`
 }
 
 // Gate is the newest reading of one.

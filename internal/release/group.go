@@ -129,11 +129,11 @@ func (v view) stays() string {
 	return wayBack(v)
 }
 
-// noteAiling remembers since when checks fail of a release that may wait long for the others of its group: their time counts
-// from then.
+// noteAiling remembers since when checks fail of a release that may wait long, for the others of its group or for a lock: their
+// time counts from then.
 func (v *view) noteAiling() {
-	switch ails := v.failedChecks() != ""; {
-	case v.r.Group == nil || v.r.State != Verifying || !ails:
+	switch ails := v.ailing() != ""; {
+	case v.r.State != Verifying || !ails:
 		v.r.Ailing = time.Time{}
 	case v.r.Ailing.IsZero():
 		v.r.Ailing = v.now

@@ -42,7 +42,7 @@ var (
 		return v.failedChecks()
 	}}
 	unverifiable = guard{"a check fails for " + verifyFor.String(), func(v view) string {
-		return yes(v.failedChecks() != "" && v.ailed() >= verifyFor, "the checks may hold yet")
+		return yes(v.ailing() != "" && v.ailed() >= verifyFor, "the checks may hold yet")
 	}}
 	liveByHand = guard{"the new generation was flipped to by hand", func(v view) string {
 		return yes(v.f.Live == v.r.To.Number && v.r.Plan.Strategy.Flips(), "generation %d is not live", v.r.To.Number)
@@ -237,9 +237,18 @@ func (v view) spent() time.Duration { return v.now.Sub(v.r.Since) }
 func round(d time.Duration) time.Duration { return max(time.Second, d.Round(time.Second)) }
 
 func (v view) failedChecks() string {
+	return v.checks(func(c Check) bool { return !c.OK })
+}
+
+// ailing are the checks that have failed, without those whose answer is not there yet.
+func (v view) ailing() string {
+	return v.checks(func(c Check) bool { return !c.OK && !c.Asking })
+}
+
+func (v view) checks(which func(Check) bool) string {
 	var bad []string
 	for _, c := range v.f.Checks {
-		if !c.OK {
+		if which(c) {
 			bad = append(bad, c.Name+": "+c.Detail)
 		}
 	}

@@ -32,7 +32,7 @@ type Record struct {
 	Backends []string   `json:"backends,omitempty"`
 	Approved []Approval `json:"approved,omitempty"`
 
-	Ailing   time.Time `json:"ailing,omitzero"`   // of a group's: since when checks fail
+	Ailing   time.Time `json:"ailing,omitzero"`   // since when checks fail
 	Flipped  time.Time `json:"flipped,omitzero"`  // when new sessions went to To
 	AtFlip   uint64    `json:"at_flip,omitempty"` // sessions of From then
 	Deadline time.Time `json:"deadline,omitzero"` // of From's drain; a later flip does not move it
