@@ -187,7 +187,7 @@ web-tools:
 	@missing=; command -v node >/dev/null || missing=nodejs; for t in npm chromium; do command -v $$t >/dev/null || missing="$$missing $$t"; done; \
 	test -z "$$missing" || { \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; } || { \
-	  echo "needs root to install, or: apt-get install$$missing"; exit 1; }
+	  echo "needs root to install, or: apt-get install $$missing"; exit 1; }
 
 .PHONY: clean
 clean: ## remove what was built
