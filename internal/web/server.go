@@ -43,9 +43,13 @@ var verbs = []string{
 	"POST /v1/gates", "POST /v1/drops", "POST /v1/history",
 }
 
+// again is how long after an address could not be had it is tried again: another process may have had it.
+const again = time.Second
+
 // Run serves the page where the configuration says, as that changes, until the context ends. A listener that can't be had is
-// logged, and tried again with the next configuration: it is no reason to stop what forwards.
+// logged once, and tried again: it is no reason to stop what forwards.
 func Run(ctx context.Context, ctl Controller, socket string, log *slog.Logger) error {
+	said := ""
 	for {
 		at, change := ctl.Web()
 		if !at.IsValid() {
@@ -57,16 +61,25 @@ func Run(ctx context.Context, ctl Controller, socket string, log *slog.Logger) e
 			}
 			continue
 		}
+		why := ""
 		if err := serveAt(ctx, ctl, at, AccessFile(socket), log); err != nil {
-			log.Error("the web page is not served", "address", at, "err", err)
-			if !waitFor(ctx, ctl, at) {
-				return nil
+			if why = err.Error(); why != said {
+				log.Error("the web page is not served", "address", at, "err", err)
 			}
+			pause(ctx, ctl, at)
 		}
+		said = why
 		if ctx.Err() != nil {
 			return nil
 		}
 	}
+}
+
+// pause waits until an address may be tried again, or the page is wanted elsewhere.
+func pause(ctx context.Context, ctl Controller, at netip.AddrPort) {
+	ctx, stop := context.WithTimeout(ctx, again)
+	defer stop()
+	waitFor(ctx, ctl, at)
 }
 
 // wait says whether something happened before the context ended.

@@ -358,6 +358,54 @@ func TestThePageFollowsTheConfiguration(t *testing.T) {
 	}
 }
 
+// An address that another process has is taken when that lets it go, and the log says once that it could not be had.
+func TestAnAddressThatIsTakenIsTriedAgain(t *testing.T) {
+	other, err := net.Listen("tcp", "127.71.9.3:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := other.Addr().(*net.TCPAddr).AddrPort()
+	places, failed := watched{newMoving(), make(chan struct{}, 100)}, make(chan string, 100)
+	places.move(at)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	socket := filepath.Join(t.TempDir(), "ebbtide.sock")
+	go func() { ended <- Run(ctx, places, socket, slog.New(slog.NewTextHandler(says(failed), nil))) }()
+	if line := <-failed; !strings.Contains(line, "the web page is not served") {
+		t.Errorf("it says %s", line)
+	}
+	for range 5 { // it looks twice for each try
+		<-places.looked
+	}
+	other.Close()
+	if line := <-failed; !strings.Contains(line, "the web page is served") {
+		t.Errorf("it says %s", line)
+	}
+	if !serves(at) {
+		t.Error("it is not served")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// watched tells when somebody looks where the page is wanted.
+type watched struct {
+	*moving
+	looked chan struct{}
+}
+
+func (w watched) Web() (netip.AddrPort, <-chan struct{}) {
+	w.looked <- struct{}{}
+	return w.moving.Web()
+}
+
+// says hands over what is logged, line by line.
+type says chan string
+
+func (s says) Write(line []byte) (int, error) { s <- string(line); return len(line), nil }
+
 func serves(at netip.AddrPort) bool {
 	conn, err := net.Dial("tcp", at.String())
 	if err != nil {
