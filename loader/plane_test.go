@@ -9,7 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
+
+	"github.com/ebbtide/ebbtide/test/lab"
 )
 
 // mustNS runs the test in a network namespace of its own with a veth pair a-b.
@@ -29,10 +30,10 @@ func mustNS(t *testing.T) {
 func mustBPFFS(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := EnsureBPFFS(dir); err != nil {
+	lab.MustMountBPFFS(t, dir)
+	if err := EnsureBPFFS(dir); err != nil { // it is one
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { mustUnmount(t, dir) })
 	return filepath.Join(dir, "plane")
 }
 
@@ -84,11 +85,5 @@ func TestAPlaneIsAdoptedAfterItsLoaderIsGone(t *testing.T) {
 	l, _ := netlink.LinkByName("a")
 	if x := l.Attrs().Xdp; x != nil && x.Attached {
 		t.Error("a program is still attached after detach")
-	}
-}
-
-func mustUnmount(t *testing.T, dir string) {
-	if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-		t.Errorf("unmount %s: %v", dir, err)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/ebbtide/ebbtide/bpf"
 	"github.com/ebbtide/ebbtide/internal/api"
@@ -24,6 +23,7 @@ import (
 	"github.com/ebbtide/ebbtide/internal/state"
 	"github.com/ebbtide/ebbtide/loader"
 	kernel "github.com/ebbtide/ebbtide/maps"
+	"github.com/ebbtide/ebbtide/test/lab"
 )
 
 // manyServices is a configuration with ten listeners a service, and in each of two pools so many backends.
@@ -56,8 +56,7 @@ func newUnattached(tb testing.TB, yaml string) *Controller {
 // newUnattachedIn pins the data plane in a directory's "plane".
 func newUnattachedIn(tb testing.TB, dir, yaml string) *Controller {
 	tb.Helper()
-	must(tb, loader.EnsureBPFFS(dir))
-	tb.Cleanup(func() { must(tb, unix.Unmount(dir, unix.MNT_DETACH)) })
+	lab.MustMountBPFFS(tb, dir)
 	log := slog.New(slog.DiscardHandler)
 	plane, err := loader.Open(loader.Options{Dir: filepath.Join(dir, "plane"), MaxFlows: 4096, Logger: log})
 	must(tb, err)
